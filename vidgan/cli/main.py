@@ -1,0 +1,75 @@
+"""`vidgan`: the program, its exit codes, and what it says when something goes wrong."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from vidgan.cli import doctor, styles, stylize, train
+from vidgan.errors import InputError, MachineError
+
+app = typer.Typer(
+    name="vidgan",
+    help="Restyle video with GANs: the same video out in another look, steady, in sync, right in colour.",
+    epilog="Start with: vidgan stylize IN.mp4 -o OUT.mp4",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("stylize")(stylize.command)
+app.command("styles")(styles.command)
+app.command("doctor")(doctor.command)
+app.add_typer(train.app, name="train")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from vidgan import __version__
+
+        print(f"vidgan {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say on standard error what happens inside.")
+    ] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(name)s: %(message)s")
+    if not verbose:
+        # FFmpeg's and PyAV's own remarks; what matters of them becomes a notice or an error of ours.
+        logging.getLogger("libav").setLevel(logging.CRITICAL)
+
+
+def main() -> None:
+    """Run the program: exit code 0 done, 2 the input is wrong, 3 the machine can't, 130 interrupted."""
+    try:
+        app()
+    except InputError as error:
+        _fail(str(error), 2)
+    except MachineError as error:
+        _fail(str(error), 3)
+    except BrokenPipeError:
+        # Whoever read our standard output has gone; nothing more can be said there, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except KeyboardInterrupt:
+        _fail("interrupted", 130)
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"vidgan: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

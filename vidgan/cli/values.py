@@ -1,0 +1,47 @@
+"""What users type, as the values that the library takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+
+from vidgan.errors import InputError
+
+_SIZE = re.compile(r"(\d+)[xX×](\d+)")
+_CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)")
+
+
+def size(text: str | None) -> tuple[int, int] | None:
+    """Read `1280x720`."""
+    if text is None:
+        return None
+    match = _SIZE.fullmatch(text.strip())
+    if not match or not int(match[1]) or not int(match[2]):
+        raise InputError(f"--scale {text}: give width x height in pixels, such as 1280x720")
+    return int(match[1]), int(match[2])
+
+
+def seconds(text: str | None, flag: str) -> Fraction | None:
+    """Read `12.5`, `1:23.4` or `1:02:03`."""
+    if text is None:
+        return None
+    match = _CLOCK.fullmatch(text.strip())
+    if not match:
+        raise InputError(f"{flag} {text}: give seconds (12.5) or [hours:]minutes:seconds (1:02:03.5)")
+    hours, minutes, rest = match[1] or 0, match[2] or 0, match[3]
+    return int(hours) * 3600 + int(minutes) * 60 + Fraction(rest)
+
+
+@contextmanager
+def as_input() -> Iterator[None]:
+    """Turn the library's complaints about arguments into the user's one line.
+
+    Raises:
+        InputError: an option is out of range.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise InputError(str(error)) from error

@@ -1,0 +1,233 @@
+"""One run from file to file: what is asked for, how it goes, and what it did."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from vidgan.errors import SinkError
+from vidgan.frame import Frame, VideoInfo
+from vidgan.pipeline import Clock, background, stylize
+from vidgan.runtime import RuntimeReport
+from vidgan.stylizer import Stylizer
+from vidgan.temporal.metrics import Steadiness, SteadinessMeter
+from vidgan.temporal.smoother import Smoother
+from vidgan.video.sink import Sink, SinkOptions, open_sink
+from vidgan.video.source import Source, SourceOptions, open_source
+
+
+@dataclass(frozen=True, kw_only=True)
+class StylizeOptions:
+    """What `stylize_video` does beside the style."""
+
+    strength: float = 1.0
+    """0 leaves the picture as it is, 1 is the style alone."""
+    keep_colour: bool = False
+    """Take the brightness from the style and the colours from the source."""
+    smooth: bool = True
+    """Blend along the optical flow against flicker."""
+    smooth_strength: float | None = None
+    """0 none to 1 most; None is the smoother's own default."""
+    runtime: str = "auto"
+    """auto or openvino."""
+    device: str = "auto"
+    """auto, CPU, GPU or NPU."""
+    precision: str = "auto"
+    """auto, f32, bf16 or f16."""
+    scale: tuple[int, int] | None = None
+    """Width and height to work at; None is the source's own."""
+    compare: bool = False
+    """Write source and result side by side."""
+    measure_every: int | None = None
+    """Measure the steadiness on every so-manieth pair of frames; None doesn't."""
+    source: SourceOptions = field(default_factory=SourceOptions)
+    """How the video is read."""
+    sink: SinkOptions = field(default_factory=SinkOptions)
+    """How the result is written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StylizeReport:
+    """What a run did."""
+
+    path: Path | None
+    """Where the result is; None on standard output."""
+    frames: int
+    """Frames written."""
+    seconds: float
+    """From the first frame asked for to the finished file; opening and compiling are not in it."""
+    setup_seconds: float
+    """Opening the video and compiling the network."""
+    stage_seconds: dict[str, float]
+    """Time each stage was at work; stages overlap, so the sum exceeds `seconds`."""
+    runtime: RuntimeReport | None
+    """What really ran; None for the style `none`."""
+    steadiness: Steadiness | None
+    """Where measured."""
+    notices: list[str]
+    """What the user should know."""
+
+    @property
+    def fps(self) -> float:
+        """Frames written per second."""
+        return self.frames / self.seconds if self.seconds else 0.0
+
+
+class StylizeInterrupted(KeyboardInterrupt):
+    """A run was stopped; `report.path` says where the usable part is."""
+
+    def __init__(self, report: StylizeReport) -> None:
+        super().__init__("interrupted")
+        self.report = report
+
+
+def stylize_video(
+    location: str | Path,
+    result: str | Path,
+    *,
+    style: str | Path = "starry-night",
+    options: StylizeOptions | None = None,
+    progress: Callable[[int, VideoInfo], None] = lambda _frames, _info: None,
+    stop: threading.Event | None = None,
+) -> StylizeReport:
+    """Restyle a video: the same frames at the same times, and every other stream, in another look.
+
+    Args:
+        location: see `open_source`.
+        result: see `open_sink`.
+        style: a name (`vidgan styles` lists them), an ONNX file, a folder, or `none` for an untouched copy.
+        options: everything else.
+        progress: called after every frame with the number written and what is known of the video.
+        stop: set it from elsewhere to end the run early, as Ctrl-C does.
+
+    Returns:
+        What was done.
+
+    Raises:
+        SourceError, SinkError, StyleError: what was given can't be used.
+        RuntimeUnavailableError, DiskFullError: this machine can't do it.
+        StylizeInterrupted: stopped; the part that exists is kept as `NAME.partial.EXT`.
+        ValueError: an option out of range.
+    """
+    options = options or StylizeOptions()
+    _refuse_same(location, result)
+    began = time.monotonic()
+    clock = Clock()
+    with ExitStack() as stack:
+        smoother = _make_smoother(options)
+        meter = SteadinessMeter(options.measure_every) if options.measure_every else None
+        source = stack.enter_context(open_source(location, options.source))
+        info = _scaled(source.info, options.scale)
+        sink = open_sink(result, _beside(info) if options.compare else info, options.sink, source.copied)
+        # The source closes last, the sink before it: packets on their way to the sink belong to the source.
+        run = _Run(sink=sink, source=source, info=info, clock=clock, meter=meter)
+        try:
+            with sink:
+                stylizer = stack.enter_context(
+                    Stylizer(
+                        style,
+                        size=(info.width, info.height),
+                        runtime=options.runtime,
+                        device=options.device,
+                        precision=options.precision,
+                        strength=options.strength,
+                        keep_colour=options.keep_colour,
+                    )
+                )
+                run.runtime = stylizer.report
+                run.setup_seconds, run.began = time.monotonic() - began, time.monotonic()
+                wanted = islice(source, sink.max_frames)
+                frames = _resized(clock.iterate("decode", wanted), info)
+                styled = stylize(frames, stylizer, smoother, meter=meter, compare=options.compare, clock=clock)
+                with closing(background(styled)) as ready:
+                    run.write_all(ready, progress, stop or threading.Event())
+        except KeyboardInterrupt:
+            raise StylizeInterrupted(run.report()) from None
+        return run.report()
+
+
+@dataclass(kw_only=True)
+class _Run:
+    """A run's counters."""
+
+    sink: Sink
+    source: Source
+    info: VideoInfo
+    clock: Clock
+    meter: SteadinessMeter | None
+    runtime: RuntimeReport | None = None
+    frames: int = 0
+    setup_seconds: float = 0.0
+    began: float = field(default_factory=time.monotonic)
+
+    def write_all(
+        self, frames: Iterable[Frame], progress: Callable[[int, VideoInfo], None], stop: threading.Event
+    ) -> None:
+        """Write until the end, or until `stop` is set: between two frames, so that the file stays whole."""
+        for frame in frames:
+            with self.clock.measure("encode"):
+                self.sink.write(frame)
+            self.frames += 1
+            progress(self.frames, self.info)
+            if stop.is_set():
+                raise KeyboardInterrupt
+
+    def report(self) -> StylizeReport:
+        """Sum up, after the sink is closed."""
+        return StylizeReport(
+            path=self.sink.path,
+            frames=self.frames,
+            seconds=time.monotonic() - self.began,
+            setup_seconds=self.setup_seconds,
+            stage_seconds=self.clock.seconds,
+            runtime=self.runtime,
+            steadiness=self.meter.report() if self.meter else None,
+            notices=[*self.source.notices, *self.sink.notices],
+        )
+
+
+def _make_smoother(options: StylizeOptions) -> Smoother | None:
+    if not options.smooth:
+        return None
+    return Smoother() if options.smooth_strength is None else Smoother(options.smooth_strength)
+
+
+def _resized(frames: Iterator[Frame], info: VideoInfo) -> Iterator[Frame]:
+    for frame in frames:
+        height, width = frame.image.shape[:2]
+        if (width, height) == (info.width, info.height):
+            yield frame
+            continue
+        method = cv2.INTER_AREA if info.width * info.height < width * height else cv2.INTER_CUBIC
+        image = cv2.resize(frame.image, (info.width, info.height), interpolation=method)
+        yield replace(frame, image=image.astype(np.uint8, copy=False))
+
+
+def _scaled(info: VideoInfo, size: tuple[int, int] | None) -> VideoInfo:
+    """Return `info` at another size, with pixels that keep the picture's proportions."""
+    if size is None:
+        return info
+    width, height = size
+    if width < 1 or height < 1:
+        raise ValueError(f"scale {width}x{height}: both must be at least 1")
+    aspect = info.sample_aspect_ratio * Fraction(info.width * height, info.height * width)
+    return replace(info, width=width, height=height, sample_aspect_ratio=aspect.limit_denominator(10_000))
+
+
+def _beside(info: VideoInfo) -> VideoInfo:
+    return replace(info, width=2 * info.width)
+
+
+def _refuse_same(location: str | Path, result: str | Path) -> None:
+    source, target = Path(location), Path(result)
+    if str(result) != "-" and source.exists() and target.exists() and source.samefile(target):
+        raise SinkError(f"{result}: source and result are the same file")

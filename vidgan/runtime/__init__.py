@@ -1,0 +1,146 @@
+"""One compiled network on any hardware: uint8 frames in, uint8 frames out."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidgan.errors import RuntimeUnavailableError
+
+RUNTIMES = ("auto", "openvino", "tensorrt", "torch")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuntimeReport:
+    """What really runs, as opposed to what was asked for."""
+
+    runtime: str
+    """"openvino"."""
+    version: str
+    """The runtime library's own version."""
+    device: str
+    """The runtime's name of the device, such as "CPU" or "GPU.0"."""
+    device_name: str
+    """The maker's name of the device."""
+    precision: str
+    """"f32", "f16" or "bf16", as compiled."""
+    size: tuple[int, int]
+    """Width and height, in pixels, that the network was compiled for."""
+    depth: int
+    """How many frames may be in flight."""
+    from_cache: bool
+    """Loaded from an earlier compilation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceReport:
+    """One device that a runtime can use on this machine."""
+
+    runtime: str
+    """"openvino"."""
+    device: str
+    """What to pass as `device`."""
+    device_name: str
+    """The maker's name."""
+    precision: str
+    """What `precision="auto"` takes."""
+    reason: str
+    """Why it takes that."""
+
+
+class Runtime(Protocol):
+    """One compiled network: uint8 frames in, uint8 frames out.
+
+    Every runtime sees the same bytes, so any two can be compared on the same input.
+    """
+
+    depth: int
+    """How many frames may be in flight before `submit` waits."""
+    report: RuntimeReport
+    """What really runs."""
+
+    def submit(self, frame_HWC: NDArray[np.uint8]) -> Future[NDArray[np.uint8]]:
+        """Start one frame; wait first while `depth` frames are in flight.
+
+        Args:
+            frame_HWC: RGB, 0..255, `(height, width, 3)` as the runtime was opened for, on the CPU. It is not copied
+                where that can be avoided: nobody may write into it until the future is done.
+
+        Returns:
+            A future of a new array of the same shape, which nothing else refers to. Futures complete in any order.
+
+        Raises:
+            ValueError: wrong shape or dtype.
+            RuntimeError: the runtime is closed.
+        """
+
+    def close(self) -> None:
+        """Finish what is in flight and free the device. Calling it twice is harmless."""
+
+
+def open_runtime(
+    style_path: Path,
+    *,
+    runtime: str = "auto",
+    device: str = "auto",
+    precision: str = "auto",
+    size: tuple[int, int],
+    cache_dir: Path | None = None,
+    depth: int | None = None,
+    num_threads: int | None = None,
+) -> Runtime:
+    """Compile a network for pictures of one size.
+
+    Args:
+        style_path: The ONNX file.
+        runtime: One of `RUNTIMES`; "auto" is OpenVINO.
+        device: The runtime's name of a device, such as "CPU" or "GPU"; "auto" is the CPU.
+        precision: "f32", "f16" or "bf16"; "auto" is the fastest that the device computes natively.
+        size: Width and height in pixels; they must follow the style's size rule.
+        cache_dir: Where compiled networks are kept; by default the user's cache folder.
+        depth: How many frames may be in flight; by default what the device needs to stay busy, at least 2.
+        num_threads: CPU threads; by default the runtime decides.
+
+    Raises:
+        ValueError: an unknown runtime or precision, or a size, depth or number of threads below 1.
+        RuntimeUnavailableError: the runtime, the device or the precision is not to be had here.
+        StyleError: the file is not a network of the kind that vidgan uses.
+    """
+    _check_options(runtime, size=size, depth=depth, num_threads=num_threads)
+    if runtime in ("tensorrt", "torch"):
+        raise RuntimeUnavailableError(
+            f"runtime {runtime!r} comes with a later release of vidgan; use 'auto' or 'openvino'"
+        )
+    from vidgan.runtime.openvino import OpenVINORuntime
+
+    return OpenVINORuntime(
+        style_path,
+        device=device,
+        precision=precision,
+        size=size,
+        cache_dir=cache_dir,
+        depth=depth,
+        num_threads=num_threads,
+    )
+
+
+def list_devices() -> list[DeviceReport]:
+    """Return every device on this machine that vidgan can use, and what "auto" would do on it."""
+    from vidgan.runtime.openvino import openvino_devices
+
+    return openvino_devices()
+
+
+def _check_options(runtime: str, *, size: tuple[int, int], depth: int | None, num_threads: int | None) -> None:
+    if runtime not in RUNTIMES:
+        raise ValueError(f"runtime is {runtime!r}; use one of {', '.join(RUNTIMES)}")
+    if len(size) != 2 or min(size) < 1:
+        raise ValueError(f"size is {size!r}; give width and height in pixels, each 1 or more")
+    for name, value in (("depth", depth), ("num_threads", num_threads)):
+        if value is not None and value < 1:
+            raise ValueError(f"{name} is {value}; give 1 or more, or None to let vidgan decide")

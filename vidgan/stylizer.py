@@ -1,0 +1,196 @@
+"""Stylizer: pictures of any size in, the same pictures in another look out. Home of the size and range contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vidgan.runtime import Runtime, RuntimeReport, open_runtime
+from vidgan.styles import IDENTITY_NAME, Style, find_style
+
+Image = NDArray[np.uint8]
+
+
+class Stylizer:
+    """A style, ready for pictures of one size. A context manager; one thread submits, any thread takes the results.
+
+    All pictures are uint8 RGB `(H, W, 3)`, 0..255, on the CPU. A size that the style can't take is extended at the
+    right and at the bottom, by mirroring, as often as it takes (a single row or column is repeated), and the result is
+    cropped: the top left corner stays where it is on the network's grid, whatever the size.
+
+    Args:
+        style: A style, its name, or the path of its folder or ONNX file. "none" copies pictures untouched, and
+            then only `size` matters.
+        size: Width and height of the pictures, in pixels.
+        strength: 0..1, the share of the style in a linear blend of RGB values with the source. At 0 the result is
+            the source, at 1 the style, both to the bit.
+        keep_colour: Take only the luma from the style, and chroma from the source: both in full-range YCrCb with
+            the luma weights of BT.601. Blending comes after that.
+        runtime: As in `vidgan.runtime.open_runtime`, like the following ones.
+        device: "auto", or the runtime's name of a device.
+        precision: "auto", "f32", "f16" or "bf16".
+        cache_dir: Where compiled networks are kept; by default the user's cache folder.
+        depth: How many pictures may be in flight; by default what the device needs to stay busy.
+        num_threads: CPU threads; by default the runtime decides.
+
+    Raises:
+        ValueError: an argument is out of range.
+        StyleError: the style is not there, or is broken.
+        RuntimeUnavailableError: the runtime, the device or the precision is not to be had here.
+    """
+
+    def __init__(
+        self,
+        style: Style | str | Path,
+        *,
+        size: tuple[int, int],
+        strength: float = 1.0,
+        keep_colour: bool = False,
+        runtime: str = "auto",
+        device: str = "auto",
+        precision: str = "auto",
+        cache_dir: Path | None = None,
+        depth: int | None = None,
+        num_threads: int | None = None,
+    ) -> None:
+        if not 0 <= strength <= 1:
+            raise ValueError(f"strength is {strength}; give a number from 0 (the source) to 1 (the style)")
+        if len(size) != 2 or min(size) < 1:
+            raise ValueError(f"size is {size!r}; give width and height in pixels, each 1 or more")
+        self.size, self.strength, self.keep_colour = size, strength, keep_colour
+        self.style: Style | None = None
+        self._runtime: Runtime | None = None
+        if style != IDENTITY_NAME:
+            self.style = style if isinstance(style, Style) else find_style(style)
+            padded_size = tuple(fit_size(length, self.style) for length in size)
+            self._runtime = open_runtime(
+                self.style.path,
+                runtime=runtime,
+                device=device,
+                precision=precision,
+                size=(padded_size[0], padded_size[1]),
+                cache_dir=cache_dir,
+                depth=depth,
+                num_threads=num_threads,
+            )
+
+    def __enter__(self) -> Stylizer:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __call__(self, image_HWC: Image) -> Image:
+        """Restyle one picture and wait for it: `submit(image_HWC).result()`."""
+        return self.submit(image_HWC).result()
+
+    @property
+    def depth(self) -> int:
+        """How many pictures may be in flight before `submit` waits."""
+        return self._runtime.depth if self._runtime else 1
+
+    @property
+    def report(self) -> RuntimeReport | None:
+        """What really runs; None for the style "none"."""
+        return self._runtime.report if self._runtime else None
+
+    def submit(self, image_HWC: Image) -> Future[Image]:
+        """Start one picture; wait first while `depth` pictures are in flight.
+
+        Args:
+            image_HWC: uint8 RGB of the stylizer's size. Nobody may write into it until the future is done.
+
+        Returns:
+            A future of a new contiguous array of the same shape; of `image_HWC` itself with the style "none". Futures
+            complete in any order, and those that do more than the network can't be cancelled.
+
+        Raises:
+            ValueError: wrong shape or dtype.
+            RuntimeError: the stylizer is closed.
+        """
+        width, height = self.size
+        if image_HWC.shape != (height, width, 3) or image_HWC.dtype != np.uint8:
+            raise ValueError(f"picture is {image_HWC.dtype} {image_HWC.shape}; give uint8 ({height}, {width}, 3)")
+        if self._runtime is None:
+            return _completed(image_HWC)
+        padded_width, padded_height = self._runtime.report.size
+        raw = self._runtime.submit(pad(image_HWC, width=padded_width, height=padded_height))
+        if (padded_width, padded_height) == self.size and self.strength == 1 and not self.keep_colour:
+            return raw
+        return _then(raw, lambda styled_HWC: self._finish(image_HWC, styled_HWC))
+
+    def close(self) -> None:
+        """Finish what is in flight and free the device. Calling it twice is harmless."""
+        if self._runtime:
+            self._runtime.close()
+
+    def _finish(self, image_HWC: Image, styled_HWC: Image) -> Image:
+        """Crop, keep colours, blend; returns a new array."""
+        width, height = self.size
+        styled_HWC = np.ascontiguousarray(styled_HWC[:height, :width])
+        if self.keep_colour:
+            styled_HWC = with_colour_of(image_HWC, styled_HWC)
+        if self.strength < 1:
+            styled_HWC = _as_image(cv2.addWeighted(styled_HWC, self.strength, image_HWC, 1 - self.strength, 0))
+        return styled_HWC
+
+
+def fit_size(length: int, style: Style) -> int:
+    """Return the smallest width or height, in pixels, that holds `length` pixels and that `style` can take."""
+    return -(-max(length, style.minimum_size) // style.size_multiple) * style.size_multiple
+
+
+def pad(image_HWC: Image, *, width: int, height: int) -> Image:
+    """Extend a picture at the right and at the bottom by mirroring, without repeating the edge itself.
+
+    Where the picture is smaller than what is added, it is mirrored again and again; a single row or column is repeated.
+
+    Returns:
+        A new `(height, width, 3)` array, or `image_HWC` itself where it has that size already.
+    """
+    bottom, right = height - image_HWC.shape[0], width - image_HWC.shape[1]
+    if not bottom and not right:
+        return image_HWC
+    return _as_image(cv2.copyMakeBorder(image_HWC, 0, bottom, 0, right, cv2.BORDER_REFLECT_101))
+
+
+def with_colour_of(source_HWC: Image, styled_HWC: Image) -> Image:
+    """Return the luma of `styled_HWC` with the chroma of `source_HWC`, as a new uint8 RGB array.
+
+    Both are taken in full-range YCrCb with the luma weights of BT.601 (ITU-T T.871, as in JPEG).
+    """
+    combined = cv2.cvtColor(source_HWC, cv2.COLOR_RGB2YCrCb)
+    combined[..., 0] = cv2.cvtColor(styled_HWC, cv2.COLOR_RGB2YCrCb)[..., 0]
+    return _as_image(cv2.cvtColor(combined, cv2.COLOR_YCrCb2RGB))
+
+
+def _as_image(array: cv2.typing.MatLike) -> Image:
+    # OpenCV's annotations don't say that uint8 in gives uint8 out.
+    return array  # type: ignore[return-value]
+
+
+def _completed(image_HWC: Image) -> Future[Image]:
+    future: Future[Image] = Future()
+    future.set_result(image_HWC)
+    return future
+
+
+def _then(raw: Future[Image], finish: Callable[[Image], Image]) -> Future[Image]:
+    """Return a future of `finish(raw.result())`, computed by the thread that completes `raw`."""
+    finished: Future[Image] = Future()
+    # From here on it can't be cancelled, so that setting its result can't fail.
+    finished.set_running_or_notify_cancel()
+
+    def complete(raw: Future[Image]) -> None:
+        try:
+            finished.set_result(finish(raw.result()))
+        except BaseException as error:  # noqa: BLE001 - not swallowed: it goes to whoever waits for the future
+            finished.set_exception(error)
+
+    raw.add_done_callback(complete)
+    return finished

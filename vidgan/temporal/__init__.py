@@ -1,0 +1,1 @@
+"""What happens between frames: motion, warping, smoothing, and how steadiness is measured."""

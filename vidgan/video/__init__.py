@@ -1,0 +1,1 @@
+"""Files, cameras, URLs and pipes in; files and pipes out."""

@@ -1,0 +1,218 @@
+"""Choosing an encoder, its pixel format and its settings, and encoding frames with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.container import OutputContainer
+from av.filter import Graph
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from vidgan.errors import SinkError
+from vidgan.frame import Frame, VideoInfo
+from vidgan.video.colour import FromRGB, encoding_colour, is_grey, is_rgb
+
+_DEFAULT_ENCODERS = {
+    "mp4": "libx264",
+    "mov": "libx264",
+    "ipod": "libx264",
+    "matroska": "libx264",
+    "mpegts": "libx264",
+    "flv": "libx264",
+    "webm": "libvpx-vp9",
+    "avi": "mpeg4",
+    "yuv4mpegpipe": "wrapped_avframe",
+}
+# Near-transparent quality at a speed that leaves the processor to the network.
+_DEFAULT_OPTIONS = {
+    "libx264": {"crf": "18", "preset": "veryfast"},
+    "libx264rgb": {"crf": "18", "preset": "veryfast"},
+    "libx265": {"crf": "20", "preset": "fast", "x265-params": "log-level=error"},
+    "libvpx-vp9": {"crf": "30", "b": "0", "deadline": "good", "cpu-used": "5", "row-mt": "1"},
+    "libvpx": {"crf": "10", "b": "4M", "deadline": "good", "cpu-used": "5"},
+    "libsvtav1": {"crf": "30", "preset": "8"},
+    "mpeg4": {"flags": "+qscale", "global_quality": str(3 * 118)},  # quantiser 3, in FFmpeg's units of 1/118
+    "mjpeg": {"flags": "+qscale", "global_quality": str(2 * 118)},
+}
+# What an encoder calls constant quality, and speed, where it isn't `crf` and `preset`.
+_QUALITY_OPTION = {"h264_nvenc": "cq", "hevc_nvenc": "cq", "av1_nvenc": "cq"}
+_SPEED_OPTION = {"libvpx-vp9": "cpu-used", "libvpx": "cpu-used"}
+_LOSSLESS = frozenset({"ffv1", "png", "apng", "huffyuv", "ffvhuff", "libx264rgb", "qtrle", "rawvideo", "utvideo"})
+_TAKES_ODD_SIZES = _LOSSLESS | {"libvpx", "libvpx-vp9", "mpeg4", "mjpeg", "gif", "wrapped_avframe", "prores_ks"}
+_NEAREST = {
+    "420": ("yuv420p", "nv12", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le"),
+    "422": ("yuv422p", "yuv444p", "yuv420p", "nv12", "yuv422p10le", "yuv444p10le", "yuv420p10le"),
+    "444": ("yuv444p", "yuv422p", "yuv420p", "nv12", "yuv444p10le", "yuv422p10le", "yuv420p10le"),
+    "rgb": ("gbrp", "rgb24", "bgr0", "bgra", "rgba"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderOptions:
+    """How the video is encoded. None: what suits the container and the encoder."""
+
+    codec: str | None = None
+    """Any encoder of FFmpeg's libraries: libx264, libx265, libsvtav1, h264_nvenc, prores_ks, ffv1 ..."""
+    crf: float | None = None
+    """Constant quality on the encoder's own scale; lower is better."""
+    preset: str | None = None
+    """Speed on the encoder's own scale."""
+    pixel_format: str | None = None
+    """FFmpeg's name, e.g. yuv444p."""
+
+
+class Encoder:
+    """One video stream in an output container."""
+
+    def __init__(self, container: OutputContainer, info: VideoInfo, options: EncoderOptions) -> None:
+        """Add the stream.
+
+        Raises:
+            SinkError: there is no such encoder, or it can't do what was asked.
+        """
+        self.notices: list[str] = []
+        self.name = options.codec or _DEFAULT_ENCODERS.get(container.format.name) or container.default_video_codec
+        codec = _find_encoder(self.name)
+        self.pixel_format = options.pixel_format or self._choose_pixel_format(codec, info.pixel_format)
+        self._check_pixel_format(codec)
+        self._pad = self._padding(info.width, info.height)
+        self._palette = _Palette() if self.pixel_format == "pal8" else None
+        colour = encoding_colour(info.colour, pixel_format=self.pixel_format, width=info.width, height=info.height)
+        self._from_rgb = FromRGB("rgb24" if self._palette else self.pixel_format, colour)
+        self.stream = self._add_stream(container, info, options)
+        context = self.stream.codec_context
+        context.colorspace, context.color_range = colour.matrix, 2 if colour.full_range else 1
+        context.color_primaries, context.color_trc = colour.primaries, colour.transfer
+
+    def encode(self, frame: Frame) -> list[av.Packet[VideoStream]]:
+        """Encode one frame; encoders hold some back."""
+        image: NDArray[np.uint8] = frame.image
+        if any(self._pad):
+            image = np.pad(image, ((0, self._pad[0]), (0, self._pad[1]), (0, 0)), mode="edge")
+        picture = self._from_rgb(image)
+        if self._palette:
+            picture = self._palette(picture)
+        picture.pts, picture.time_base = frame.pts, frame.time_base
+        picture.duration = frame.duration or 0
+        return self.stream.encode(picture)
+
+    def flush(self) -> list[av.Packet[VideoStream]]:
+        """Return what the encoder still holds."""
+        return self.stream.encode(None)
+
+    def _add_stream(self, container: OutputContainer, info: VideoInfo, options: EncoderOptions) -> VideoStream:
+        rate = info.average_rate or Fraction(25)
+        try:
+            stream = container.add_stream(self.name, rate=rate)
+        except ValueError:
+            raise SinkError(f"{container.format.name} files can't hold what {self.name} makes") from None
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height = info.width + self._pad[1], info.height + self._pad[0]
+        stream.pix_fmt = self.pixel_format
+        stream.codec_context.time_base = info.time_base
+        stream.time_base = info.time_base
+        stream.codec_context.sample_aspect_ratio = info.sample_aspect_ratio
+        stream.options = dict[str, object](self._settings(stream, options))
+        return stream
+
+    def _settings(self, stream: VideoStream, options: EncoderOptions) -> dict[str, str]:
+        settings = dict(_DEFAULT_OPTIONS.get(self.name, {}))
+        supported = stream.codec_context.supported_options
+        known = {option.name for option in (*supported.generic, *supported.private)}
+        for flag, key, value in (
+            ("--crf", _QUALITY_OPTION.get(self.name, "crf"), options.crf),
+            ("--preset", _SPEED_OPTION.get(self.name, "preset"), options.preset),
+        ):
+            if value is None:
+                continue
+            if key not in known:
+                raise SinkError(f"{flag}: the encoder {self.name} has no such setting")
+            settings[key] = f"{value:g}" if isinstance(value, float) else str(value)
+        return settings
+
+    def _choose_pixel_format(self, codec: av.Codec, source_format: str) -> str:
+        offered = [f.name for f in codec.video_formats or []]
+        if self.name == "gif":
+            return "pal8"
+        if self.name == "mjpeg":
+            offered = [name for name in offered if name.startswith("yuvj")]
+        family = _family(source_format)
+        if family == "rgb" and self.name not in _LOSSLESS:
+            family = "420"
+            self.notices.append("RGB is stored as 4:2:0, which every player reads; --pix-fmt yuv444p keeps full colour")
+        wanted = _NEAREST[family] + (_NEAREST["444"] if family == "rgb" else ())
+        for name in wanted:
+            for candidate in (name, name.replace("yuv", "yuvj")):
+                if not offered or candidate in offered:
+                    return candidate
+        return offered[0]
+
+    def _check_pixel_format(self, codec: av.Codec) -> None:
+        offered = [f.name for f in codec.video_formats or []]
+        if offered and self.pixel_format not in offered:
+            raise SinkError(f"--pix-fmt {self.pixel_format}: {self.name} takes {', '.join(offered)}")
+
+    def _padding(self, width: int, height: int) -> tuple[int, int]:
+        """Rows and columns to add: most encoders of subsampled chroma take even sizes only."""
+        if self.name in _TAKES_ODD_SIZES or is_rgb(self.pixel_format):
+            return 0, 0
+        chroma = av.VideoFormat(self.pixel_format)
+        across = width % 2 if chroma.chroma_width(2) == 1 else 0
+        down = height % 2 if chroma.chroma_height(2) == 1 else 0
+        if across or down:
+            self.notices.append(
+                f"{width}x{height} became {width + across}x{height + down}: {self.name} needs even sizes, "
+                "the last row or column is repeated"
+            )
+        return down, across
+
+
+class _Palette:
+    """Gives each frame the 256 colours that suit it best."""
+
+    def __init__(self) -> None:
+        self._graph: Graph | None = None
+
+    def __call__(self, picture: av.VideoFrame) -> av.VideoFrame:
+        picture.pts, picture.time_base = 0, Fraction(1, 100)
+        if self._graph is None:
+            self._graph = graph = Graph()
+            source = graph.add_buffer(
+                width=picture.width, height=picture.height, format=picture.format, time_base=picture.time_base
+            )
+            split = graph.add("split")
+            make = graph.add("palettegen", stats_mode="single")
+            use = graph.add("paletteuse", new="1", dither="sierra2_4a")
+            source.link_to(split)
+            split.link_to(make, 0, 0)
+            split.link_to(use, 1, 0)
+            make.link_to(use, 0, 1)
+            use.link_to(graph.add("buffersink"))
+            graph.configure()
+        self._graph.vpush(picture)
+        return self._graph.vpull()
+
+
+def _find_encoder(name: str) -> av.Codec:
+    try:
+        codec = av.Codec(name, "w")
+    except ValueError:
+        raise SinkError(f"--codec {name}: no such encoder here; `vidgan doctor` lists them") from None
+    if codec.type != "video":
+        raise SinkError(f"--codec {name}: not a video encoder")
+    return codec
+
+
+def _family(pixel_format: str) -> str:
+    if is_rgb(pixel_format):
+        return "rgb"
+    if is_grey(pixel_format):
+        return "420"
+    chroma = av.VideoFormat(pixel_format)
+    if chroma.chroma_width(4) == 4:
+        return "444"
+    return "422" if chroma.chroma_height(4) == 4 else "420"

@@ -1,0 +1,252 @@
+"""Video in: anything that FFmpeg opens, as upright RGB frames at their exact times."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vidgan.errors import SourceError
+from vidgan.frame import Frame, VideoInfo
+from vidgan.video.colour import ToRGB, resolve, tagged_colour
+from vidgan.video.copied import CopiedStreams
+from vidgan.video.decoder import Decoder, open_container
+from vidgan.video.deinterlace import Deinterlace, Deinterlacer
+from vidgan.video.images import ImageSequence, find_images, is_still_format
+from vidgan.video.upright import Orientation, orientation_of
+
+_FASTEST_RATE = 480
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceOptions:
+    """How a source is read."""
+
+    deinterlace: Deinterlace = "auto"
+    """`auto` treats frames flagged as interlaced, `on` every frame, `off` none."""
+    start_seconds: Fraction | None = None
+    """Leave out what is shown before this time, counted from the beginning of the file."""
+    end_seconds: Fraction | None = None
+    """Leave out what begins at this time or later."""
+    images_per_second: Fraction = Fraction(25)
+    """Frame rate of a folder or pattern of images."""
+
+    def __post_init__(self) -> None:
+        """Refuse an empty cut and an impossible rate."""
+        start, end = self.start_seconds or Fraction(0), self.end_seconds
+        if start < 0 or (end is not None and end <= start):
+            raise ValueError(f"cut from {float(start)} to {end and float(end)} seconds: must be 0 <= start < end")
+        if self.images_per_second <= 0:
+            raise ValueError(f"images_per_second {self.images_per_second}: must be above 0")
+
+
+def open_source(location: str | Path, options: SourceOptions | None = None) -> Source:
+    """Open a video.
+
+    Args:
+        location: a file, a URL, a still image, a folder of images, a numbered pattern (`shot_%05d.png`), or `-` for
+            standard input (y4m, or any other format that needs no seeking).
+        options: how to read it.
+
+    Returns:
+        A source, read as far as its first frame: its `info` is known, and iterating yields each `Frame` once.
+
+    Raises:
+        SourceError: it can't be opened, holds no video, or none of its frames can be decoded.
+    """
+    return Source(str(location), options or SourceOptions())
+
+
+class Source:
+    """One video stream of an open file, and the other streams beside it. A context manager; iterate it once."""
+
+    info: VideoInfo
+    """What is known before the frames."""
+    copied: CopiedStreams
+    """The streams beside the video, for a sink to copy."""
+
+    def __init__(self, location: str, options: SourceOptions) -> None:
+        """Open `location` as `open_source` says."""
+        self.location, self._options = location, options
+        self._notices: Counter[str] = Counter()
+        self._to_rgb, self._deinterlacer = ToRGB(), Deinterlacer(options.deinterlace)
+        self._orientation = Orientation()
+        self._size: tuple[int, int] | None = None
+        self._last_pts: int | None = None
+        self._decoder, self._pictures = self._open()
+        self.copied = self._decoder.copied if self._decoder else CopiedStreams()
+        self._frames = self._cut()
+        try:
+            self._first = next(self._frames, None)
+            if self._first is None:
+                raise SourceError(self._why_empty())
+            self.info = self._describe(self._first)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def notices(self) -> list[str]:
+        """What the user should know about how the video was read, each thing once, with its count."""
+        return [text if count == 1 else f"{text} ({count} times)" for text, count in self._notices.items()]
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield the frames in order."""
+        if not self.copied.is_decided:
+            self.copied.want(())
+        if self._first is not None:
+            first, self._first = self._first, None
+            yield first
+        yield from self._frames
+
+    def close(self) -> None:
+        """Close the file. Calling it twice is harmless."""
+        if self._decoder:
+            self._decoder.close()
+
+    def __enter__(self) -> Self:
+        """Enter a `with`."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the file."""
+        self.close()
+
+    def _open(self) -> tuple[Decoder | None, ImageSequence | None]:
+        files = find_images(self.location)
+        if files is None:
+            container = open_container(self.location)
+            if not is_still_format(container.format.name) or self.location == "-":
+                try:
+                    return Decoder(container, self.location, self._notices), None
+                except SourceError:
+                    container.close()
+                    raise
+            container.close()
+            files = [Path(self.location)]
+        return None, ImageSequence(files, self._options.images_per_second, self._notices)
+
+    def _cut(self) -> Iterator[Frame]:
+        """Yield the frames between start and end, moved so that the first is at 0 if there is a start."""
+        decoder, options = self._decoder, self._options
+        origin = decoder.origin_seconds if decoder else Fraction(0)
+        start = None if options.start_seconds is None else origin + options.start_seconds
+        end = None if options.end_seconds is None else origin + options.end_seconds
+        self.copied.end_seconds = end
+        if decoder and start is not None:
+            decoder.seek(start)
+        shift = 0
+        is_begun = False
+        for decoded in self._deinterlaced():
+            pts, time_base = self._time_of(decoded)
+            if start is not None and pts * time_base < start:
+                continue
+            if end is not None and pts * time_base >= end:
+                break
+            if not is_begun and start is not None:
+                shift, self.copied.start_seconds = pts, pts * time_base
+            is_begun = True
+            yield Frame(
+                image=self._picture(decoded), pts=pts - shift, time_base=time_base, duration=decoded.duration or None
+            )
+        if decoder and end is not None:
+            decoder.finish_copied()
+
+    def _deinterlaced(self) -> Iterator[av.VideoFrame]:
+        for decoded in self._decoder or self._pictures or ():
+            self._orientation = orientation_of(decoded)
+            yield from self._deinterlacer.push(decoded)
+        yield from self._deinterlacer.flush()
+
+    def _time_of(self, decoded: av.VideoFrame) -> tuple[int, Fraction]:
+        """Return PTS and time base; what a broken file leaves out or repeats is put after the frame before."""
+        time_base = decoded.time_base
+        if time_base is None:
+            raise SourceError(f"{self.location}: its frames have no time base")
+        pts = decoded.pts if decoded.pts is not None else decoded.dts
+        last = self._last_pts
+        if pts is None:
+            pts = 0 if last is None else last + max(1, decoded.duration)
+            self._notices["a frame without a time was put after the one before"] += 1
+        elif last is not None and pts <= last:
+            pts = last + 1
+            self._notices["a frame with a time that goes backwards was put after the one before"] += 1
+        self._last_pts = pts
+        return pts, time_base
+
+    def _picture(self, decoded: av.VideoFrame) -> NDArray[np.uint8]:
+        pixel_format = decoded.format
+        if any(component.is_alpha for component in pixel_format.components):
+            self._notices.setdefault("transparency was dropped", 1)
+        if not self._size and any(component.bits > 8 for component in pixel_format.components):
+            self._notices[f"{pixel_format.name}: more than 8 bits, reduced to 8"] = 1
+        colour = resolve(
+            tagged_colour(decoded), pixel_format=pixel_format.name, width=decoded.width, height=decoded.height
+        )
+        image = self._orientation.apply(self._to_rgb(decoded, colour))
+        size = (image.shape[1], image.shape[0])
+        if self._size is None:
+            self._size, self._first_colour, self._first_format = size, colour, pixel_format.name
+        elif size != self._size:
+            self._notices[f"a frame of another size was scaled to {self._size[0]}x{self._size[1]}"] += 1
+            shrinks = size[0] * size[1] > self._size[0] * self._size[1]
+            method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+            image = cv2.resize(image, self._size, interpolation=method).astype(np.uint8, copy=False)
+        return image
+
+    def _describe(self, first: Frame) -> VideoInfo:
+        height, width = first.image.shape[:2]
+        info = VideoInfo(
+            width=width,
+            height=height,
+            time_base=first.time_base,
+            colour=self._first_colour,
+            pixel_format=self._first_format,
+        )
+        if self._pictures is not None:
+            rate, count = self._options.images_per_second, len(self._pictures.files)
+            is_still = count == 1 and not Path(self.location).is_dir()
+            return replace(
+                info, average_rate=rate, num_frames=count, duration_seconds=float(count / rate), is_still=is_still
+            )
+        assert self._decoder is not None
+        stream = self._decoder.stream
+        aspect = stream.sample_aspect_ratio or Fraction(1)
+        rate_of_stream = stream.average_rate
+        if rate_of_stream is None or rate_of_stream > _FASTEST_RATE:
+            # Matroska files without a rate are guessed from too few frames.
+            rate_of_stream = stream.guessed_rate
+        length = self._length_seconds()
+        estimate = round(length * rate_of_stream) if length and rate_of_stream else None
+        is_cut = self._options.start_seconds is not None or self._options.end_seconds is not None
+        return replace(
+            info,
+            sample_aspect_ratio=1 / aspect if self._orientation.transpose else aspect,
+            average_rate=rate_of_stream,
+            duration_seconds=None if length is None else float(length),
+            num_frames=estimate if is_cut else stream.frames or estimate,
+        )
+
+    def _length_seconds(self) -> Fraction | None:
+        """Return how long the part between start and end is."""
+        whole = self._decoder.duration_seconds if self._decoder else None
+        if whole is None:
+            return None
+        last = whole if self._options.end_seconds is None else min(whole, self._options.end_seconds)
+        return max(last - (self._options.start_seconds or 0), Fraction(0))
+
+    def _why_empty(self) -> str:
+        if self._options.start_seconds is not None or self._options.end_seconds is not None:
+            return f"{self.location}: no frame lies between start and end"
+        return f"{self.location}: none of its frames can be decoded"
