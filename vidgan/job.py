@@ -18,6 +18,7 @@ from vidgan.errors import SinkError
 from vidgan.frame import Frame, VideoInfo
 from vidgan.pipeline import Clock, background, stylize
 from vidgan.runtime import RuntimeReport
+from vidgan.styles import IDENTITY_NAME
 from vidgan.stylizer import Stylizer
 from vidgan.temporal.metrics import Steadiness, SteadinessMeter
 from vidgan.temporal.smoother import Smoother
@@ -123,7 +124,7 @@ def stylize_video(
     began = time.monotonic()
     clock = Clock()
     with ExitStack() as stack:
-        smoother = _make_smoother(options)
+        smoother = None if style == IDENTITY_NAME else _make_smoother(options)
         meter = SteadinessMeter(options.measure_every) if options.measure_every else None
         source = stack.enter_context(open_source(location, options.source))
         info = _scaled(source.info, options.scale)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import cast
 
 import torch
@@ -54,9 +55,20 @@ class StyleNet(nn.Module):
 
     def freeze_norm(self) -> None:
         """Use the running statistics from now on, in training too; the affine parameters go on learning."""
-        for module in self.modules():
-            if isinstance(module, ConvNorm):
-                module.norm.eval()
+        for norm in self._norms():
+            norm.eval()
+
+    def measure_norm(self, batches: Iterable[Tensor]) -> None:
+        """Replace the running statistics by their means over `batches` of pictures."""
+        self.train()
+        for count, x_NCHW in enumerate(batches, start=1):
+            for norm in self._norms():
+                norm.momentum = 1 / count  # makes the moving mean a plain one
+            with torch.no_grad():
+                self(x_NCHW)
+
+    def _norms(self) -> list[nn.InstanceNorm2d]:
+        return [module.norm for module in self.modules() if isinstance(module, ConvNorm)]
 
     def folded(self) -> StyleNet:
         """Return a copy for inference, whose normalisation is folded into its convolutions."""
@@ -76,7 +88,7 @@ class ConvNorm(nn.Module):
         """Make the pair; the convolution needs no bias of its own."""
         super().__init__()
         self.conv = nn.Conv2d(channels_in, channels_out, 3, stride=stride, padding=1, bias=False)
-        self.norm = nn.InstanceNorm2d(channels_out, affine=True, track_running_stats=True, momentum=0.02)
+        self.norm = nn.InstanceNorm2d(channels_out, affine=True, track_running_stats=True)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """Convolve, then normalise."""

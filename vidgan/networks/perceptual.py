@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import pickle
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -117,8 +118,8 @@ def _read_weights(path: Path) -> tuple[list[tuple[Tensor, Tensor]], bool]:
         return [(state[f"features.{i}.weight"], state[f"features.{i}.bias"]) for i in _TORCHVISION_INDEX], False
     except FileNotFoundError:
         raise InputError(f"{path}: no such file (VGG16 weights)") from None
-    except (OSError, KeyError, RuntimeError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: not a file of VGG16 weights ({error})") from error
+    except (OSError, KeyError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        raise InputError(f"{path}: not a file of VGG16 weights ({type(error).__name__})") from error
 
 
 def _read_keras(path: Path) -> list[tuple[Tensor, Tensor]]:

@@ -27,6 +27,8 @@ from vidgan.train.checkpoint import load_checkpoint, read_config, save_checkpoin
 from vidgan.train.data import Crops, load_folder, random_flow, read_image, to_tensor
 from vidgan.train.losses import content_distance, gram, style_distance, total_variation
 
+_BATCHES_TO_MEASURE = 50  # before the normalisation is frozen: its moving statistics lag behind the weights
+
 
 @dataclass(frozen=True, kw_only=True)
 class StyleConfig:
@@ -54,15 +56,15 @@ class StyleConfig:
     """VGG16 layers whose Gram matrices carry the style."""
     content_weight: float = 1.0
     """Weight of the content distance."""
-    style_weight: float = 20.0
+    style_weight: float = 10.0
     """Weight of the sum of style distances."""
-    variation_weight: float = 0.1
+    variation_weight: float = 0.2
     """Weight of the total variation."""
     temporal_weight: float = 80.0
     """Weight of the squared difference between G(W(x) + n) and W(G(x))."""
     noise: float = 0.006
     """Standard deviation of n, on the 0..1 scale."""
-    warm_up_part: float = 0.1
+    warm_up_part: float = 0.2
     """First part of the run, as a fraction, over which the style's weight rises from 0: content settles first."""
     learning_rate: float = 1e-3
     """Adam's step size at the start; it falls along a cosine."""
@@ -129,10 +131,14 @@ def train_style(
 
     criterion = _StyleCriterion(config, device)
     crops = Crops(images=load_folder(config.content, minimum=config.crop), size=config.crop, seed=config.seed)
+    first_frozen = max(1, round(config.steps * (1 - config.frozen_part)))
     began = saved = time.monotonic()
     for step in range(start, config.steps):
         network.train()
-        if step >= config.steps * (1 - config.frozen_part):
+        if step == first_frozen:
+            past = range(max(0, step - _BATCHES_TO_MEASURE), step)
+            network.measure_norm(crops.batch(s, config.batch).to(device) for s in past)
+        if step >= first_frozen:
             network.freeze_norm()
         content = crops.batch(step, config.batch).to(device, memory_format=torch.channels_last)
         losses = criterion(network, content, step)

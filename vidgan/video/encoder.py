@@ -7,12 +7,13 @@ from fractions import Fraction
 
 import av
 import numpy as np
+from av.codec.context import Flags
 from av.container import OutputContainer
 from av.filter import Graph
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from vidgan.errors import SinkError
+from vidgan.errors import MachineError, SinkError
 from vidgan.frame import Frame, VideoInfo
 from vidgan.video.colour import FromRGB, encoding_colour, is_grey, is_rgb
 
@@ -43,6 +44,7 @@ _QUALITY_OPTION = {"h264_nvenc": "cq", "hevc_nvenc": "cq", "av1_nvenc": "cq"}
 _SPEED_OPTION = {"libvpx-vp9": "cpu-used", "libvpx": "cpu-used"}
 _LOSSLESS = frozenset({"ffv1", "png", "apng", "huffyuv", "ffvhuff", "libx264rgb", "qtrle", "rawvideo", "utvideo"})
 _TAKES_ODD_SIZES = _LOSSLESS | {"libvpx", "libvpx-vp9", "mpeg4", "mjpeg", "gif", "wrapped_avframe", "prores_ks"}
+_NEEDS_HARDWARE = 3 << 18  # AV_CODEC_CAP_HARDWARE, AV_CODEC_CAP_HYBRID
 _NEAREST = {
     "420": ("yuv420p", "nv12", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le"),
     "422": ("yuv422p", "yuv444p", "yuv420p", "nv12", "yuv422p10le", "yuv444p10le", "yuv420p10le"),
@@ -73,6 +75,7 @@ class Encoder:
 
         Raises:
             SinkError: there is no such encoder, or it can't do what was asked.
+            MachineError: it needs hardware that isn't present here.
         """
         self.notices: list[str] = []
         self.name = options.codec or _DEFAULT_ENCODERS.get(container.format.name) or container.default_video_codec
@@ -87,6 +90,7 @@ class Encoder:
         context = self.stream.codec_context
         context.colorspace, context.color_range = colour.matrix, 2 if colour.full_range else 1
         context.color_primaries, context.color_trc = colour.primaries, colour.transfer
+        self._open(codec)
 
     def encode(self, frame: Frame) -> list[av.Packet[VideoStream]]:
         """Encode one frame; encoders hold some back."""
@@ -116,8 +120,21 @@ class Encoder:
         stream.codec_context.time_base = info.time_base
         stream.time_base = info.time_base
         stream.codec_context.sample_aspect_ratio = info.sample_aspect_ratio
+        stream.codec_context.flags |= Flags.frame_duration
         stream.options = dict[str, object](self._settings(stream, options))
         return stream
+
+    def _open(self, codec: av.Codec) -> None:
+        """Open the encoder now, while it is clear that nothing else is to blame."""
+        try:
+            self.stream.codec_context.open()
+        except av.FFmpegError as error:
+            if codec.capabilities & _NEEDS_HARDWARE:
+                raise MachineError(f"{self.name}: this machine lacks the hardware or driver it needs") from error
+            raise SinkError(
+                f"{self.name} refuses to start ({error.strerror}): check --crf, --preset, --pix-fmt and the size "
+                f"{self.stream.width}x{self.stream.height}"
+            ) from error
 
     def _settings(self, stream: VideoStream, options: EncoderOptions) -> dict[str, str]:
         settings = dict(_DEFAULT_OPTIONS.get(self.name, {}))

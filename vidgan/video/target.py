@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import av
+
 from vidgan.errors import DiskFullError, SinkError
 from vidgan.video.images import pattern_expression
 
@@ -120,5 +122,5 @@ def as_sink_error(path: Path | str) -> Iterator[None]:
         if error.errno in _NO_SPACE:
             raise DiskFullError(f"{path}: the disk is full ({error.strerror})") from error
         raise SinkError(f"{path}: can't be written ({error.strerror or error})") from error
-    except ValueError as error:  # av.InvalidDataError and av.ArgumentError are ValueErrors
+    except (av.FFmpegError, ValueError) as error:  # not all of FFmpeg's errors are OSErrors
         raise SinkError(f"{path}: can't be written ({getattr(error, 'strerror', None) or error})") from error

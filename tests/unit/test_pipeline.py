@@ -1,0 +1,173 @@
+"""The stages together: order, errors, threads, memory."""
+
+import threading
+import time
+from concurrent.futures import Future
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from vidgan.frame import Frame
+from vidgan.pipeline import background, stylize
+from vidgan.temporal.metrics import SteadinessMeter
+from vidgan.temporal.smoother import Smoother
+
+TIME_BASE = Fraction(1, 25)
+
+
+def frames(count, *, fail_at=None):
+    rng = np.random.default_rng(0)
+    picture = rng.integers(0, 256, (48, 64, 3), np.uint8)
+    for index in range(count):
+        if index == fail_at:
+            raise RuntimeError("the source broke")
+        yield Frame(image=np.roll(picture, index, axis=1), pts=index * 3, time_base=TIME_BASE)
+
+
+class Inverse:
+    """A stylizer that inverts pictures, slowly and out of order."""
+
+    depth = 3
+
+    def __init__(self, *, fail_at=None):
+        self.count = self.in_flight = self.most_in_flight = 0
+        self.fail_at = fail_at
+        self.lock = threading.Lock()
+
+    def submit(self, image):
+        index, self.count = self.count, self.count + 1
+        future = Future()
+        with self.lock:
+            self.in_flight += 1
+            self.most_in_flight = max(self.most_in_flight, self.in_flight)
+
+        def work():
+            time.sleep(0.004 if index % 2 else 0.001)
+            with self.lock:
+                self.in_flight -= 1
+            if index == self.fail_at:
+                future.set_exception(RuntimeError("the network broke"))
+            else:
+                future.set_result(255 - image)
+
+        threading.Thread(target=work).start()
+        return future
+
+
+class BrokenSmoother(Smoother):
+    def __call__(self, styled, motion):
+        raise RuntimeError("the smoother broke")
+
+
+@pytest.fixture(autouse=True)
+def no_thread_stays():
+    before = set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline and set(threading.enumerate()) - before:
+        time.sleep(0.01)
+    assert set(threading.enumerate()) - before == set()
+
+
+def test_frames_come_in_order_with_their_own_times():
+    source = list(frames(20))
+    result = list(stylize(iter(source), Inverse()))
+    assert [frame.pts for frame in result] == [frame.pts for frame in source]
+    assert all(np.array_equal(255 - a.image, b.image) for a, b in zip(source, result, strict=True))
+
+
+def test_few_frames_are_in_flight():
+    stylizer = Inverse()
+    taken = 0
+    for _ in stylize(frames(60), stylizer):
+        taken += 1
+        assert stylizer.count - taken <= 4 + 2 * stylizer.depth
+    assert taken == 60
+
+
+def test_no_frames_give_no_frames():
+    assert list(stylize(iter(()), Inverse(), Smoother())) == []
+
+
+def test_compare_puts_the_source_at_the_left():
+    first = next(frames(1))
+    (result,) = stylize(iter([first]), Inverse(), compare=True)
+    assert np.array_equal(result.image, np.hstack((first.image, 255 - first.image)))
+
+
+def test_a_meter_sees_source_per_frame_result_and_result():
+    meter = SteadinessMeter(every=1)
+    list(stylize(frames(6), Inverse(), Smoother(), meter=meter))
+    report = meter.report()
+    assert report.pairs == 5
+    assert report.per_frame_error == pytest.approx(report.source_error, rel=0.01)  # inverting moves nothing
+    assert report.result_error != report.per_frame_error
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        ({"source": frames(10, fail_at=4)}, "the source broke"),
+        ({"stylizer": Inverse(fail_at=4)}, "the network broke"),
+        ({"smoother": BrokenSmoother()}, "the smoother broke"),
+        ({"source": iter([next(frames(1)), Frame(image=np.zeros((2, 2), np.uint8), pts=1, time_base=TIME_BASE)])},
+         r"expected \(H, W, 3\)"),
+    ],
+    ids=["decode", "network", "smooth", "motion"],
+)  # fmt: skip
+def test_an_error_in_any_stage_ends_the_run_with_its_own_traceback(broken, message):
+    with pytest.raises((RuntimeError, ValueError), match=message) as caught:
+        list(
+            stylize(
+                broken.get("source", frames(10)), broken.get("stylizer", Inverse()), broken.get("smoother", Smoother())
+            )
+        )
+    names = [entry.name for entry in caught.traceback]
+    assert len(names) > 2
+
+
+def test_an_error_of_the_consumer_ends_every_stage():
+    def consume():
+        for _ in stylize(frames(50), Inverse(), Smoother()):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        consume()
+
+
+def test_the_traceback_reaches_into_the_broken_stage():
+    with pytest.raises(RuntimeError) as caught:
+        list(background(frames(3, fail_at=1)))
+    assert caught.traceback[-1].name == "frames"
+
+
+def test_background_runs_ahead_only_so_far():
+    made = []
+
+    def items():
+        for index in range(100):
+            made.append(index)
+            yield index
+
+    ahead = background(items(), length=2)
+    assert next(ahead) == 0
+    time.sleep(0.3)
+    assert len(made) <= 5
+    ahead.close()
+
+
+def test_closing_closes_the_iterator_in_its_thread():
+    closed = threading.Event()
+
+    def items():
+        try:
+            while True:
+                yield 1
+        finally:
+            closed.set()
+
+    ahead = background(items())
+    next(ahead)
+    ahead.close()
+    assert closed.wait(2)

@@ -1,0 +1,35 @@
+import cv2
+import numpy as np
+import pytest
+
+
+def textured(rng, height, width):
+    """A picture with structure at several scales."""
+    picture = np.zeros((height, width, 3))
+    for cells in (4, 12, 40):
+        coarse = rng.random((cells, cells, 3)).astype(np.float32)
+        picture += cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+    return np.clip(picture * 85, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory):
+    """A folder of three pictures large enough, one too small, one broken, and one text file."""
+    folder = tmp_path_factory.mktemp("photographs")
+    rng = np.random.default_rng(5)
+    for index, (height, width) in enumerate(((80, 120), (100, 72), (64, 64))):
+        cv2.imwrite(str(folder / f"{index}.png"), textured(rng, height, width))
+    cv2.imwrite(str(folder / "small.png"), textured(rng, 20, 30))
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff no more than this")
+    (folder / "notes.txt").write_text("not a picture")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def painting(tmp_path_factory):
+    path = tmp_path_factory.mktemp("paintings") / "swirls.png"
+    ys, xs = np.mgrid[:96, :128]
+    waves = np.sin(xs / 5 + 3 * np.sin(ys / 9))
+    picture = np.stack((200 + 50 * waves, 120 + 60 * waves, 40 + 30 * waves), axis=-1)
+    cv2.imwrite(str(path), np.clip(picture, 0, 255).astype(np.uint8))
+    return path
