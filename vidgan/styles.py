@@ -50,6 +50,9 @@ class Style:
     """Width and height in pixels must be multiples of this."""
     minimum_size: int = UNKNOWN_SIZE_MULTIPLE
     """Width and height must be at least this many pixels."""
+    margin: int = 0
+    """Pixels mirrored around the picture before the network and cut off after it, against what its own padding draws
+    along the borders."""
     card: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """Everything that the card holds, such as the tables `training` and `measured`."""
 
@@ -171,10 +174,12 @@ def _style_from_card(model: Path, default_name: str, card_path: Path, card: dict
         if not isinstance(value, str):
             raise StyleError(f'{card_path}: {key} is {value!r}; write it as text: {key} = "..."')
     sizes = {key: card.get(key, UNKNOWN_SIZE_MULTIPLE) for key in ("size_multiple", "minimum_size")}
+    sizes["margin"] = card.get("margin", 0)
     for key, value in sizes.items():
+        least = 0 if key == "margin" else 1
         # TOML's true is an int to Python.
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise StyleError(f"{card_path}: {key} is {value!r}; write a whole number of pixels, 1 or more")
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise StyleError(f"{card_path}: {key} is {value!r}; write a whole number of pixels, {least} or more")
     for key in ("training", "measured"):
         if not isinstance(card.get(key, {}), dict):
             raise StyleError(f"{card_path}: {key} is {card[key]!r}; write it as a table: [{key}]")

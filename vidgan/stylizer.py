@@ -20,8 +20,9 @@ class Stylizer:
     """A style, ready for pictures of one size. A context manager; one thread submits, any thread takes the results.
 
     All pictures are uint8 RGB `(H, W, 3)`, 0..255, on the CPU. A size that the style can't take is extended at the
-    right and at the bottom, by mirroring, as often as it takes (a single row or column is repeated), and the result is
-    cropped: the top left corner stays where it is on the network's grid, whatever the size.
+    right and at the bottom, by mirroring, as often as it takes (a single row or column is repeated), and so is every
+    side by the style's margin; the result is cropped. The top left corner lies at the same place of the network's grid
+    whatever the size.
 
     Args:
         style: A style, its name, or the path of its folder or ONNX file. "none" copies pictures untouched, and
@@ -119,7 +120,9 @@ class Stylizer:
         if self._runtime is None:
             return _completed(image_HWC)
         padded_width, padded_height = self._runtime.report.size
-        raw = self._runtime.submit(pad(image_HWC, width=padded_width, height=padded_height))
+        assert self.style is not None
+        padded = pad(image_HWC, width=padded_width, height=padded_height, margin=self.style.margin)
+        raw = self._runtime.submit(padded)
         if (padded_width, padded_height) == self.size and self.strength == 1 and not self.keep_colour:
             return raw
         return _then(raw, lambda styled_HWC: self._finish(image_HWC, styled_HWC))
@@ -132,7 +135,8 @@ class Stylizer:
     def _finish(self, image_HWC: Image, styled_HWC: Image) -> Image:
         """Crop, keep colours, blend; returns a new array."""
         width, height = self.size
-        styled_HWC = np.ascontiguousarray(styled_HWC[:height, :width])
+        first = self.style.margin if self.style else 0
+        styled_HWC = np.ascontiguousarray(styled_HWC[first : first + height, first : first + width])
         if self.keep_colour:
             styled_HWC = with_colour_of(image_HWC, styled_HWC)
         if self.strength < 1:
@@ -141,22 +145,23 @@ class Stylizer:
 
 
 def fit_size(length: int, style: Style) -> int:
-    """Return the smallest width or height, in pixels, that holds `length` pixels and that `style` can take."""
-    return -(-max(length, style.minimum_size) // style.size_multiple) * style.size_multiple
+    """Return the smallest width or height that holds `length` pixels and the margins, and that `style` can take."""
+    return -(-max(length + 2 * style.margin, style.minimum_size) // style.size_multiple) * style.size_multiple
 
 
-def pad(image_HWC: Image, *, width: int, height: int) -> Image:
-    """Extend a picture at the right and at the bottom by mirroring, without repeating the edge itself.
+def pad(image_HWC: Image, *, width: int, height: int, margin: int = 0) -> Image:
+    """Extend a picture by `margin` at the left and top and by the rest at the right and bottom, by mirroring.
 
-    Where the picture is smaller than what is added, it is mirrored again and again; a single row or column is repeated.
+    The edge itself isn't repeated. Where the picture is smaller than what is added, it is mirrored again and again; a
+    single row or column is repeated.
 
     Returns:
         A new `(height, width, 3)` array, or `image_HWC` itself where it has that size already.
     """
-    bottom, right = height - image_HWC.shape[0], width - image_HWC.shape[1]
-    if not bottom and not right:
+    bottom, right = height - image_HWC.shape[0] - margin, width - image_HWC.shape[1] - margin
+    if not any((margin, bottom, right)):
         return image_HWC
-    return _as_image(cv2.copyMakeBorder(image_HWC, 0, bottom, 0, right, cv2.BORDER_REFLECT_101))
+    return _as_image(cv2.copyMakeBorder(image_HWC, margin, bottom, margin, right, cv2.BORDER_REFLECT_101))
 
 
 def with_colour_of(source_HWC: Image, styled_HWC: Image) -> Image:

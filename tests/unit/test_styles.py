@@ -127,6 +127,7 @@ def test_unknown_style(own, shipped, one_line):
         ("title = 3", "title is 3"),
         ("size_multiple = 0", "size_multiple is 0"),
         ("size_multiple = true", "size_multiple is True"),
+        ("margin = -1", "margin is -1"),
         ("minimum_size = 1.5", "minimum_size is 1.5"),
         ("training = 5", "[training]"),
         ('name = "chalk"', "'chalk'"),

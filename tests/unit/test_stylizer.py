@@ -33,6 +33,24 @@ def test_padding_mirrors_and_repeats_single_lines(size, noise):
     np.testing.assert_array_equal(padded, np.pad(image, ((0, 16 - height), (0, 16 - width), (0, 0)), mode="reflect"))
 
 
+@pytest.mark.parametrize("size", [(1, 1), (4, 9), (30, 17)])
+def test_a_margin_is_mirrored_on_every_side(size, noise):
+    width, height = size
+    image = noise(width, height)
+    padded = pad(image, width=48, height=40, margin=5)
+    expected = np.pad(image, ((5, 35 - height), (5, 43 - width), (0, 0)), mode="reflect")
+    np.testing.assert_array_equal(padded, expected)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20, 16), (33, 18)])
+def test_a_margin_is_cut_off_again(invert_onnx, size, noise):
+    style = Style(name="invert", path=invert_onnx, size_multiple=4, minimum_size=16, margin=8)
+    with Stylizer(style, size=size) as stylizer:
+        assert stylizer.report.size == (fit_size(size[0], style), fit_size(size[1], style))
+        assert stylizer.report.size[0] >= size[0] + 16
+        np.testing.assert_array_equal(stylizer(noise(*size)), 255 - noise(*size))
+
+
 def test_padding_leaves_a_fitting_picture_alone(noise):
     image = noise(16, 16)
     assert pad(image, width=16, height=16) is image

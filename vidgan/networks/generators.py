@@ -25,6 +25,8 @@ class StyleNet(nn.Module):
 
     size_multiple = 4
     minimum_size = 16
+    margin = 16
+    """Pixels along the borders that zero padding spoils visibly."""
 
     def __init__(self, *, width: int = 48, num_blocks: int = 5) -> None:
         """Make a network of `width` channels at quarter resolution and `num_blocks` residual blocks."""

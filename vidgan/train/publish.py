@@ -13,7 +13,7 @@ import torch
 
 from vidgan.networks.generators import StyleNet, count_parameters
 from vidgan.runtime.export import export_onnx
-from vidgan.train.style import StyleConfig
+from vidgan.train.style import StyleConfig, measure_style
 
 
 def publish_style(network: StyleNet, config: StyleConfig, folder: Path, *, name: str, licence: str = "") -> Path:
@@ -44,9 +44,13 @@ def publish_style(network: StyleNet, config: StyleConfig, folder: Path, *, name:
         "licence": licence,
         "size_multiple": StyleNet.size_multiple,
         "minimum_size": StyleNet.minimum_size,
+        "margin": StyleNet.margin,
         "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
         "training": _training(network, config),
-        "measured": {"onnx_against_torch_levels": parity.max_difference},
+        "measured": {
+            "onnx_against_torch_levels": parity.max_difference,
+            **{f"{name}_loss": round(value, 5) for name, value in measure_style(network, config).items()},
+        },
     }
     temporary = folder / f".card.{os.getpid()}.toml"
     temporary.write_text(tomli_w.dumps(card), encoding="utf-8")

@@ -28,6 +28,7 @@ from vidgan.train.data import Crops, load_folder, random_flow, read_image, to_te
 from vidgan.train.losses import content_distance, gram, style_distance, total_variation
 
 _BATCHES_TO_MEASURE = 50  # before the normalisation is frozen: its moving statistics lag behind the weights
+_BATCHES_TO_JUDGE = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +162,22 @@ def train_style(
             saved = now
     network.eval()
     return network.cpu()
+
+
+def measure_style(network: StyleNet, config: StyleConfig) -> dict[str, float]:
+    """Return the mean unweighted losses of a trained `network` over batches that the training didn't see.
+
+    The pictures are those of the training, the crops, motions and noises are new.
+    """
+    criterion = _StyleCriterion(config, torch.device("cpu"))
+    crops = Crops(images=load_folder(config.content, minimum=config.crop), size=config.crop, seed=config.seed)
+    network.eval()
+    with torch.no_grad():
+        losses = [
+            criterion(network, crops.batch(step, config.batch), step)
+            for step in range(config.steps, config.steps + _BATCHES_TO_JUDGE)
+        ]
+    return {name: float(torch.stack([loss[name] for loss in losses]).mean()) for name in losses[0]}
 
 
 def plan_steps(config: StyleConfig, minutes: float, checkpoint: Path) -> int:

@@ -116,6 +116,7 @@ def test_a_published_style_can_be_used_at_once(config, tmp_path):
     assert (style.name, style.licence, style.size_multiple) == ("mine", "CC0-1.0", 4)
     assert style.card["training"]["style"] == config.style.name
     assert style.card["measured"]["onnx_against_torch_levels"] <= 2
+    assert 0 < style.card["measured"]["style_loss"] < 10
     import numpy as np
 
     with Stylizer(style, size=(50, 37)) as stylizer:
