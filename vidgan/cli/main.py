@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from typing import Annotated
 
@@ -58,10 +57,6 @@ def main() -> None:
         _fail(str(error), 2)
     except MachineError as error:
         _fail(str(error), 3)
-    except BrokenPipeError:
-        # Whoever read our standard output has gone; nothing more can be said there, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from vidgan.errors import InputError
 
 if TYPE_CHECKING:
     from vidgan.job import StylizeOptions, StylizeReport
@@ -27,20 +30,18 @@ def command(
     style: Annotated[str, typer.Option(help="Name, ONNX file or folder; none copies.", rich_help_panel=_LOOK)] = (
         "starry-night"
     ),
-    strength: Annotated[float, typer.Option(min=0, max=1, help="0 source, 1 style.", rich_help_panel=_LOOK)] = 1.0,
+    strength: Annotated[float, typer.Option(help="0 source, 1 style.", rich_help_panel=_LOOK)] = 1.0,
     keep_colour: Annotated[
         bool, typer.Option("--keep-colour", help="Brightness from the style, colours from IN.", rich_help_panel=_LOOK)
     ] = False,
     smooth: Annotated[
         bool, typer.Option("--smooth/--no-smooth", help="Blend along the optical flow.", rich_help_panel=_LOOK)
     ] = True,
-    smooth_strength: Annotated[
-        float | None, typer.Option(min=0, max=1, help="0 none, 1 most.", rich_help_panel=_LOOK)
-    ] = None,
+    smooth_strength: Annotated[float | None, typer.Option(help="0 none, 1 most.", rich_help_panel=_LOOK)] = None,
     start: Annotated[str | None, typer.Option(help="Begin here: 12.5 or 1:02:03.5.", rich_help_panel=_INPUT)] = None,
     end: Annotated[str | None, typer.Option(help="End here.", rich_help_panel=_INPUT)] = None,
     scale: Annotated[str | None, typer.Option(metavar="WxH", help="Work at this size.", rich_help_panel=_INPUT)] = None,
-    fps: Annotated[float, typer.Option(min=0.01, help="Rate of a series of images.", rich_help_panel=_INPUT)] = 25.0,
+    fps: Annotated[float, typer.Option(help="Rate of a series of images.", rich_help_panel=_INPUT)] = 25.0,
     deinterlace: Annotated[str, typer.Option(help="auto, on or off.", rich_help_panel=_INPUT)] = "auto",
     codec: Annotated[
         str | None, typer.Option(help="libx264, libx265, libsvtav1, h264_nvenc, ffv1 ...", rich_help_panel=_OUTPUT)
@@ -87,6 +88,8 @@ def command(
             end_seconds=values.seconds(end, "--end"),
             images_per_second=Fraction(fps).limit_denominator(1001),
         )
+    if as_json and result == "-":
+        raise InputError("--json: standard output is taken by -o -")
     encoder = EncoderOptions(codec=codec, crf=crf, preset=preset, pixel_format=pix_fmt)
     options = StylizeOptions(
         strength=strength,
@@ -126,6 +129,10 @@ def _run(location: str, result: str, style: str, options: StylizeOptions, *, as_
             report = interruption.report
             _say(report, as_json=as_json, interrupted=True)
             raise typer.Exit(130) from None
+        except BrokenPipeError:
+            # Whoever read our standard output has gone; nothing more can be said there, not even at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(141) from None
     _say(report, as_json=as_json, interrupted=False)
 
 

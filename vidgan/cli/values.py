@@ -10,7 +10,7 @@ from fractions import Fraction
 from vidgan.errors import InputError
 
 _SIZE = re.compile(r"(\d+)[xX×](\d+)")
-_CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d+)?)")
+_CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+\.?\d*|\.\d+)")
 
 
 def size(text: str | None) -> tuple[int, int] | None:

@@ -20,9 +20,13 @@ _UNSAID = 2
 _RGB = 0
 _BT709 = 1
 _BT601 = 6
+_BT601_625 = 5
 # swscale knows these by the same numbers as H.273.
 _MATRICES = frozenset({1, 4, 5, 6, 7, 9})
 _BT2020_CONSTANT_LUMINANCE = 10
+_TAGGED_CONTAINERS = frozenset({"mp4", "mov", "matroska", "webm"})
+_TAGGING_ENCODERS = ("264", "265", "hevc", "av1", "vp9", "mpeg2", "prores")
+_LIMITED_ENCODERS = ("mpeg", "prores", "dnxhd")
 _LIMITED, _FULL = 1, 2
 _EXACT = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
 _TO_RGB = Interpolation.POINT | _EXACT
@@ -72,18 +76,27 @@ def resolve(colour: Colour, *, pixel_format: str, width: int, height: int) -> Co
     return replace(colour, matrix=matrix, full_range=full)
 
 
-def encoding_colour(colour: Colour, *, pixel_format: str, width: int, height: int) -> Colour:
-    """Decide the colour to encode and tag with: the source's own, where the encoder's pixel format can express it.
+def encoding_colour(
+    colour: Colour, *, pixel_format: str, width: int, height: int, container_name: str, encoder_name: str
+) -> Colour:
+    """Decide the colour to encode and tag with: the source's, where the file can say so, else what players take.
 
     Args:
         colour: the source's, resolved.
         pixel_format: the encoder's.
         width: pixels across.
         height: pixels down.
+        container_name: FFmpeg's.
+        encoder_name: FFmpeg's.
     """
     if is_rgb(pixel_format):
         return replace(colour, matrix=_RGB, full_range=True)
-    full = pixel_format.startswith("yuvj") or (bool(colour.full_range) and colour.matrix != _RGB)
+    if encoder_name == "mjpeg":  # JFIF knows no other
+        return replace(colour, matrix=_BT601_625, full_range=True)
+    if container_name not in _TAGGED_CONTAINERS and not any(name in encoder_name for name in _TAGGING_ENCODERS):
+        colour = Colour()
+    can_be_full = colour.matrix != _RGB and not encoder_name.startswith(_LIMITED_ENCODERS)
+    full = pixel_format.startswith("yuvj") or (bool(colour.full_range) and can_be_full)
     if colour.matrix == _RGB:
         colour = replace(colour, matrix=_UNSAID)
     return resolve(replace(colour, full_range=full), pixel_format=pixel_format, width=width, height=height)

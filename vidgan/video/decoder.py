@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 
 # How far, in seconds, sound may lie behind the video in a file: how long a cut waits for the rest of it.
 _INTERLEAVE_SECONDS = 10
+# How far it may lie before the video: transport streams pack tenths of a second of sound at once.
+_PREROLL_SECONDS = 2
 
 
 def open_container(location: str) -> InputContainer:
@@ -77,9 +79,12 @@ class Decoder:
         return Fraction(container.duration, av.time_base) if container.duration else None
 
     def seek(self, seconds: Fraction) -> None:
-        """Go to the key frame before `seconds` on the file's clock; stays where it is if the file can't be searched."""
+        """Go well before `seconds` on the file's clock; stays at the beginning where it can't be searched."""
+        target = seconds - _PREROLL_SECONDS
+        if target <= self.origin_seconds:
+            return
         try:
-            self._container.seek(int(seconds * av.time_base), backward=True)
+            self._container.seek(int(target * av.time_base), backward=True)
         except av.FFmpegError:
             log.info("%s can't be searched: it is read from the beginning", self._location)
 

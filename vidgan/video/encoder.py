@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -9,13 +10,14 @@ import av
 import numpy as np
 from av.codec.context import Flags
 from av.container import OutputContainer
-from av.filter import Graph
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from vidgan.errors import MachineError, SinkError
 from vidgan.frame import Frame, VideoInfo
-from vidgan.video.colour import FromRGB, encoding_colour, is_grey, is_rgb
+from vidgan.video.colour import FromRGB, encoding_colour, is_grey, is_rgb, square_pixel_size
+from vidgan.video.containers import can_hold_codec
+from vidgan.video.palette import Palette
 
 _DEFAULT_ENCODERS = {
     "mp4": "libx264",
@@ -42,9 +44,14 @@ _DEFAULT_OPTIONS = {
 # What an encoder calls constant quality, and speed, where it isn't `crf` and `preset`.
 _QUALITY_OPTION = {"h264_nvenc": "cq", "hevc_nvenc": "cq", "av1_nvenc": "cq"}
 _SPEED_OPTION = {"libvpx-vp9": "cpu-used", "libvpx": "cpu-used"}
+_X26X_PRESETS = (
+    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo",
+)  # fmt: skip
 _LOSSLESS = frozenset({"ffv1", "png", "apng", "huffyuv", "ffvhuff", "libx264rgb", "qtrle", "rawvideo", "utvideo"})
 _TAKES_ODD_SIZES = _LOSSLESS | {"libvpx", "libvpx-vp9", "mpeg4", "mjpeg", "gif", "wrapped_avframe", "prores_ks"}
 _NEEDS_HARDWARE = 3 << 18  # AV_CODEC_CAP_HARDWARE, AV_CODEC_CAP_HYBRID
+_SAYS_ASPECT = frozenset({"mp4", "mov", "ipod", "gif"})
+_ENCODERS_THAT_SAY_ASPECT = ("264", "265", "hevc", "mpeg")
 _NEAREST = {
     "420": ("yuv420p", "nv12", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le"),
     "422": ("yuv422p", "yuv444p", "yuv420p", "nv12", "yuv422p10le", "yuv444p10le", "yuv420p10le"),
@@ -67,6 +74,11 @@ class EncoderOptions:
     """FFmpeg's name, e.g. yuv444p."""
 
 
+def default_encoder(container: OutputContainer) -> str:
+    """Return the encoder for a container where the user names none."""
+    return _DEFAULT_ENCODERS.get(container.format.name) or container.default_video_codec
+
+
 class Encoder:
     """One video stream in an output container."""
 
@@ -78,15 +90,26 @@ class Encoder:
             MachineError: it needs hardware that isn't present here.
         """
         self.notices: list[str] = []
-        self.name = options.codec or _DEFAULT_ENCODERS.get(container.format.name) or container.default_video_codec
+        self._has_delivered = False
+        self._durations: dict[Fraction, Fraction] = {}
+        self.name = options.codec or default_encoder(container)
         codec = _find_encoder(self.name)
+        os.environ.setdefault("SVT_LOG", "1")  # libsvtav1 otherwise prints its settings; 1 leaves errors
         self.pixel_format = options.pixel_format or self._choose_pixel_format(codec, info.pixel_format)
         self._check_pixel_format(codec)
         self._pad = self._padding(info.width, info.height)
-        self._palette = _Palette() if self.pixel_format == "pal8" else None
-        colour = encoding_colour(info.colour, pixel_format=self.pixel_format, width=info.width, height=info.height)
+        self._palette = Palette() if self.pixel_format == "pal8" else None
+        colour = encoding_colour(
+            info.colour,
+            pixel_format=self.pixel_format,
+            width=info.width,
+            height=info.height,
+            container_name=container.format.name,
+            encoder_name=self.name,
+        )
         self._from_rgb = FromRGB("rgb24" if self._palette else self.pixel_format, colour)
         self.stream = self._add_stream(container, info, options)
+        self._check_aspect(container.format.name, info)
         context = self.stream.codec_context
         context.colorspace, context.color_range = colour.matrix, 2 if colour.full_range else 1
         context.color_primaries, context.color_trc = colour.primaries, colour.transfer
@@ -102,15 +125,31 @@ class Encoder:
             picture = self._palette(picture)
         picture.pts, picture.time_base = frame.pts, frame.time_base
         picture.duration = frame.duration or 0
-        return self.stream.encode(picture)
+        if self.name == "libsvtav1":  # it forgets them
+            self._durations[frame.pts * frame.time_base] = (frame.duration or 0) * frame.time_base
+        packets = self._with_durations(self.stream.encode(picture))
+        self._has_delivered |= bool(packets)
+        return packets
 
     def flush(self) -> list[av.Packet[VideoStream]]:
         """Return what the encoder still holds."""
-        return self.stream.encode(None)
+        packets = self._with_durations(self.stream.encode(None))
+        if self.name == "libx265" and not self._has_delivered:
+            _set_decoding_times(packets)
+        return packets
+
+    def _with_durations(self, packets: list[av.Packet[VideoStream]]) -> list[av.Packet[VideoStream]]:
+        for packet in packets:
+            seconds = self._durations.pop((packet.pts or 0) * packet.time_base, None)
+            if seconds is not None:
+                packet.duration = round(seconds / packet.time_base)
+        return packets
 
     def _add_stream(self, container: OutputContainer, info: VideoInfo, options: EncoderOptions) -> VideoStream:
         rate = info.average_rate or Fraction(25)
         try:
+            if not can_hold_codec(container.format.name, av.Codec(self.name, "w").canonical_name):
+                raise ValueError
             stream = container.add_stream(self.name, rate=rate)
         except ValueError:
             raise SinkError(f"{container.format.name} files can't hold what {self.name} makes") from None
@@ -137,6 +176,8 @@ class Encoder:
             ) from error
 
     def _settings(self, stream: VideoStream, options: EncoderOptions) -> dict[str, str]:
+        if options.preset and self.name.startswith(("libx264", "libx265")) and options.preset not in _X26X_PRESETS:
+            raise SinkError(f"--preset {options.preset}: {self.name} has {', '.join(_X26X_PRESETS)}")
         settings = dict(_DEFAULT_OPTIONS.get(self.name, {}))
         supported = stream.codec_context.supported_options
         known = {option.name for option in (*supported.generic, *supported.private)}
@@ -173,6 +214,16 @@ class Encoder:
         if offered and self.pixel_format not in offered:
             raise SinkError(f"--pix-fmt {self.pixel_format}: {self.name} takes {', '.join(offered)}")
 
+    def _check_aspect(self, container_name: str, info: VideoInfo) -> None:
+        """PyAV can't give a container the shape of pixels: where the encoder doesn't say it either, it is lost."""
+        is_said = container_name in _SAYS_ASPECT or any(name in self.name for name in _ENCODERS_THAT_SAY_ASPECT)
+        if info.sample_aspect_ratio != 1 and not is_said:
+            width, height = square_pixel_size(info.width, info.height, info.sample_aspect_ratio)
+            self.notices.append(
+                f"{self.name} in {container_name} doesn't keep the shape of pixels ({info.sample_aspect_ratio}), "
+                f"and the picture will look squeezed: --scale {width}x{height} gives square pixels"
+            )
+
     def _padding(self, width: int, height: int) -> tuple[int, int]:
         """Rows and columns to add: most encoders of subsampled chroma take even sizes only."""
         if self.name in _TAKES_ODD_SIZES or is_rgb(self.pixel_format):
@@ -188,30 +239,13 @@ class Encoder:
         return down, across
 
 
-class _Palette:
-    """Gives each frame the 256 colours that suit it best."""
-
-    def __init__(self) -> None:
-        self._graph: Graph | None = None
-
-    def __call__(self, picture: av.VideoFrame) -> av.VideoFrame:
-        picture.pts, picture.time_base = 0, Fraction(1, 100)
-        if self._graph is None:
-            self._graph = graph = Graph()
-            source = graph.add_buffer(
-                width=picture.width, height=picture.height, format=picture.format, time_base=picture.time_base
-            )
-            split = graph.add("split")
-            make = graph.add("palettegen", stats_mode="single")
-            use = graph.add("paletteuse", new="1", dither="sierra2_4a")
-            source.link_to(split)
-            split.link_to(make, 0, 0)
-            split.link_to(use, 1, 0)
-            make.link_to(use, 0, 1)
-            use.link_to(graph.add("buffersink"))
-            graph.configure()
-        self._graph.vpush(picture)
-        return self._graph.vpull()
+def _set_decoding_times(packets: list[av.Packet[VideoStream]]) -> None:
+    """Give a whole clip its decoding times: x265 makes them up where there are fewer frames than it holds back."""
+    shown = [packet.pts or 0 for packet in packets]
+    decoded = sorted(shown)
+    lead = max((late - pts for late, pts in zip(decoded, shown, strict=True)), default=0)
+    for packet, time in zip(packets, decoded, strict=True):
+        packet.dts = time - lead
 
 
 def _find_encoder(name: str) -> av.Codec:

@@ -15,6 +15,7 @@ from av.stream import AttachmentStream, Disposition, Stream
 from av.subtitles.stream import SubtitleStream
 from av.subtitles.subtitle import AssSubtitle, SubtitleSet
 
+from vidgan.video.containers import can_hold, codec_name
 from vidgan.video.copied import CopiedStreams, is_cover_art
 
 Convert: TypeAlias = "Callable[[av.Packet[Any] | None], list[av.Packet[Any]]]"
@@ -78,6 +79,9 @@ class StreamCopier:
 
     def _mux(self, index: int, packets: list[av.Packet[Any]]) -> None:
         for packet in packets:
+            if packet.pts is not None and packet.pts < 0 and self._container.format.name == "avi":
+                # A codec's run-up. Avi knows no times below 0: it would shift the pictures by a whole period instead.
+                continue
             try:
                 self._container.mux(packet)
             except (av.ArgumentError, av.InvalidDataError):  # a packet with an impossible time; the rest is fine
@@ -102,21 +106,20 @@ class StreamCopier:
         elif stream.type == "video" and is_cover_art(stream):
             kept = self._copy_as_is(stream) if name in _MOV_FAMILY else None
         elif stream.type == "data":
-            if self._copied.chapters and self._copied.container_name in _MOV_FAMILY and not _codec_name(stream):
+            if self._copied.chapters and self._copied.container_name in _MOV_FAMILY and not codec_name(stream):
                 return  # the text track that mov files keep their chapters in; chapters are copied as such
             same_family = name in _MOV_FAMILY and self._copied.container_name in _MOV_FAMILY
             kept = self._copy_as_is(stream) if same_family or name == self._copied.container_name else None
         if kept is None:
-            codec = _codec_name(stream) or "unknown codec"
+            codec = codec_name(stream) or "unknown codec"
             self.notices[f"stream {stream.index} ({stream.type}, {codec}) was left out: {name} can't hold it"] += 1
         else:
             self._converts[stream.index] = kept
 
     def _copy_as_is(self, stream: Stream) -> Convert | None:
-        try:
-            out = self._container.add_stream_from_template(stream, opaque=True)
-        except ValueError:
+        if not can_hold(self._container.format.name, stream):
             return None
+        out = self._container.add_stream_from_template(stream, opaque=True)
         _describe(out, stream)
 
         def convert(packet: av.Packet[Any] | None) -> list[av.Packet[Any]]:
@@ -137,7 +140,7 @@ class StreamCopier:
         assert isinstance(out, AudioStream)
         out.layout = stream.layout
         _describe(out, stream)
-        self.notices[f"stream {stream.index} ({_codec_name(stream)}) was converted to {name}"] += 1
+        self.notices[f"stream {stream.index} ({codec_name(stream)}) was converted to {name}"] += 1
         resampler = AudioResampler(format=out.format, layout=out.layout, rate=rate, frame_size=_frame_size(name))
 
         def convert(packet: av.Packet[Any] | None) -> list[av.Packet[Any]]:
@@ -156,7 +159,7 @@ class StreamCopier:
 
     def _convert_subtitles(self, stream: SubtitleStream) -> Convert | None:
         name = _TEXT_ENCODER.get(self._container.format.name)
-        if name is None or _codec_name(stream) not in _TEXT_SUBTITLES:
+        if name is None or codec_name(stream) not in _TEXT_SUBTITLES:
             return None
         out = self._container.add_stream(name)
         assert isinstance(out, SubtitleStream)
@@ -165,7 +168,7 @@ class StreamCopier:
         encoder.subtitle_header = decoder.subtitle_header or _ASS_HEADER
         encoder.time_base = Fraction(1, 1000)
         _describe(out, stream)
-        self.notices[f"stream {stream.index} ({_codec_name(stream)}) was converted to {name}"] += 1
+        self.notices[f"stream {stream.index} ({codec_name(stream)}) was converted to {name}"] += 1
 
         def convert(packet: av.Packet[Any] | None) -> list[av.Packet[Any]]:
             if packet is None or packet.pts is None:
@@ -199,11 +202,6 @@ def _describe(out: Stream, source: Stream, *, leave_out: frozenset[str] = frozen
         }
     )
     out.disposition = Disposition(source.disposition)
-
-
-def _codec_name(stream: Stream) -> str:
-    context = stream.codec_context
-    return context.codec.canonical_name if context is not None else ""
 
 
 def _frame_size(encoder: str) -> int:

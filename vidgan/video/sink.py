@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -20,14 +18,18 @@ from av.video.stream import VideoStream
 from vidgan.errors import SinkError
 from vidgan.frame import Frame, VideoInfo
 from vidgan.video.copied import CopiedStreams
-from vidgan.video.encoder import Encoder, EncoderOptions
+from vidgan.video.encoder import Encoder, EncoderOptions, default_encoder
+from vidgan.video.grid import make_grid
 from vidgan.video.images import IMAGE_SUFFIXES, is_pattern
 from vidgan.video.muxing import StreamCopier
 from vidgan.video.target import SeriesTarget, Target, as_sink_error
 
-# Containers without times of their own: every frame lasts one period.
-_CONSTANT_RATE = frozenset({"avi", "yuv4mpegpipe"})
 _VIDEO_ONLY = frozenset({"gif", "yuv4mpegpipe", "apng"})
+_PICTURE_QUALITY = {
+    ".jpg": [cv2.IMWRITE_JPEG_QUALITY, 95],
+    ".jpeg": [cv2.IMWRITE_JPEG_QUALITY, 95],
+    ".webp": [cv2.IMWRITE_WEBP_QUALITY, 95],
+}
 _WRITABLE_IMAGES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"})
 
 
@@ -93,9 +95,9 @@ def open_sink(
         return VideoSink(None, info, options, copied)
     path = Path(location)
     if is_pattern(path.name) or (not path.suffix and path.name) or text.endswith("/"):
-        return PictureSink(path, info, options, series=True)
+        return PictureSink(path, info, options, copied, series=True)
     if path.suffix.lower() in IMAGE_SUFFIXES:
-        return PictureSink(path, info, options, series=False)
+        return PictureSink(path, info, options, copied, series=False)
     return VideoSink(path, info, options, copied)
 
 
@@ -112,11 +114,12 @@ class VideoSink:
         container = self._open()
         self._container = container
         try:
-            self._ticks = _ConstantRate(info, self._notices) if container.format.name in _CONSTANT_RATE else None
-            if self._ticks:
-                info = replace(info, time_base=self._ticks.period)
+            codec = options.encoder.codec or default_encoder(container)
+            self._grid = make_grid(container.format.name, codec, info, self._notices)
+            info = replace(info, time_base=self._grid.time_base)
             with as_sink_error(self._name):
                 self._copier = self._add_streams(container, info, options, copied)
+                self._begin()
         except BaseException:
             self._abandon()
             raise
@@ -131,8 +134,8 @@ class VideoSink:
     def write(self, frame: Frame) -> None:
         """Encode one frame, and mux what else has come."""
         with as_sink_error(self._name):
-            for ticked in self._ticks.place(frame) if self._ticks else (frame,):
-                self._container.mux(self._encoder.encode(ticked))
+            for placed in self._grid.place(frame):
+                self._container.mux(self._encoder.encode(placed))
             if self._copier:
                 self._copier.copy()
 
@@ -182,9 +185,18 @@ class VideoSink:
             return StreamCopier(container, copied, add_video)
         add_video()
         if copied is not None and copied.streams:
-            kinds = ", ".join(sorted({stream.type for stream in copied.streams}))
-            self._notices[f"{container.format.name} holds pictures only: left out {kinds}"] += 1
+            self._notices[_left_out(container.format.name, copied)] += 1
         return None
+
+    def _begin(self) -> None:
+        """Open the encoders and write the header, so that what can't work fails before the work."""
+        try:
+            self._container.start_encoding()
+        except (av.ArgumentError, av.InvalidDataError) as error:
+            raise SinkError(
+                f"{self._name}: {self._encoder.name} refuses these settings, or {self._container.format.name} can't "
+                f"hold it ({error.strerror})"
+            ) from error
 
     def _abandon(self) -> None:
         """Close without keeping anything."""
@@ -197,9 +209,11 @@ class VideoSink:
 class PictureSink:
     """A single picture, or numbered ones in a folder or after a pattern."""
 
-    def __init__(self, path: Path, info: VideoInfo, options: SinkOptions, *, series: bool) -> None:
+    def __init__(
+        self, path: Path, info: VideoInfo, options: SinkOptions, copied: CopiedStreams | None, *, series: bool
+    ) -> None:
         """Check the name, and make the folder for a series."""
-        self._notices: list[str] = []
+        self._notices = [_left_out("a picture", copied)] if copied and copied.streams else []
         self.path: Path | None = None
         self.max_frames = None if series else 1
         self._count = 0
@@ -207,7 +221,7 @@ class PictureSink:
         self._suffix = Path(self._pattern or path.name).suffix.lower()
         if self._suffix not in _WRITABLE_IMAGES:
             raise SinkError(f"{path}: pictures are written as {', '.join(sorted(_WRITABLE_IMAGES))}")
-        self._quality = [] if self._suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, 95]
+        self._quality = _PICTURE_QUALITY.get(self._suffix, [])
         self._target: Target | SeriesTarget
         if self._pattern is None:
             self._target = Target(path, overwrite=options.overwrite)
@@ -249,24 +263,6 @@ class PictureSink:
             self._target.discard()
 
 
-class _ConstantRate:
-    """Puts frames on a constant grid: one that comes late repeats the one before, one that comes early replaces it."""
-
-    def __init__(self, info: VideoInfo, notices: Counter[str]) -> None:
-        self.period = 1 / (info.average_rate or Fraction(25))
-        self._notices = notices
-        self._last: Frame | None = None
-
-    def place(self, frame: Frame) -> Iterator[Frame]:
-        """Yield what is to be encoded for `frame`, with `pts` counting periods."""
-        tick = round(frame.pts * frame.time_base / self.period)
-        last = self._last
-        if last is not None and tick <= last.pts:
-            self._notices["a frame was left out to keep a constant rate"] += 1
-            return
-        if last is not None:
-            for gap in range(last.pts + 1, tick):
-                self._notices["a frame was repeated to keep a constant rate"] += 1
-                yield replace(last, pts=gap)
-        self._last = replace(frame, pts=tick, time_base=self.period, duration=1)
-        yield self._last
+def _left_out(holder: str, copied: CopiedStreams) -> str:
+    kinds = ", ".join(sorted({stream.type for stream in copied.streams}))
+    return f"{holder} holds no other streams: left out {kinds}"

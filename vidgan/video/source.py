@@ -22,6 +22,7 @@ from vidgan.video.copied import CopiedStreams
 from vidgan.video.decoder import Decoder, open_container
 from vidgan.video.deinterlace import Deinterlace, Deinterlacer
 from vidgan.video.images import ImageSequence, find_images, is_still_format
+from vidgan.video.times import TimeChooser
 from vidgan.video.upright import Orientation, orientation_of
 
 _FASTEST_RATE = 480
@@ -79,8 +80,10 @@ class Source:
         self.location, self._options = location, options
         self._notices: Counter[str] = Counter()
         self._to_rgb, self._deinterlacer = ToRGB(), Deinterlacer(options.deinterlace)
+        self._angle: int | None = None
         self._orientation = Orientation()
         self._size: tuple[int, int] | None = None
+        self._choose_time = TimeChooser()
         self._last_pts: int | None = None
         self._decoder, self._pictures = self._open()
         self.copied = self._decoder.copied if self._decoder else CopiedStreams()
@@ -165,7 +168,10 @@ class Source:
 
     def _deinterlaced(self) -> Iterator[av.VideoFrame]:
         for decoded in self._decoder or self._pictures or ():
-            self._orientation = orientation_of(decoded)
+            # Reading a frame's side data ties it into a reference cycle: once for a stream is enough, for each would
+            # keep hundreds of decoded frames until the collector comes.
+            if decoded.rotation != self._angle or self._pictures:
+                self._angle, self._orientation = decoded.rotation, orientation_of(decoded)
             yield from self._deinterlacer.push(decoded)
         yield from self._deinterlacer.flush()
 
@@ -174,7 +180,7 @@ class Source:
         time_base = decoded.time_base
         if time_base is None:
             raise SourceError(f"{self.location}: its frames have no time base")
-        pts = decoded.pts if decoded.pts is not None else decoded.dts
+        pts = self._choose_time(decoded.pts, decoded.dts)
         last = self._last_pts
         if pts is None:
             pts = 0 if last is None else last + max(1, decoded.duration)
@@ -187,8 +193,8 @@ class Source:
 
     def _picture(self, decoded: av.VideoFrame) -> NDArray[np.uint8]:
         pixel_format = decoded.format
-        if any(component.is_alpha for component in pixel_format.components):
-            self._notices.setdefault("transparency was dropped", 1)
+        if "transparency was dropped" not in self._notices and _is_transparent(decoded):
+            self._notices["transparency was dropped"] = 1
         if not self._size and any(component.bits > 8 for component in pixel_format.components):
             self._notices[f"{pixel_format.name}: more than 8 bits, reduced to 8"] = 1
         colour = resolve(
@@ -249,4 +255,12 @@ class Source:
     def _why_empty(self) -> str:
         if self._options.start_seconds is not None or self._options.end_seconds is not None:
             return f"{self.location}: no frame lies between start and end"
-        return f"{self.location}: none of its frames can be decoded"
+        why = f" ({'; '.join(self.notices)})" if self.notices else ""
+        return f"{self.location}: none of its frames can be decoded{why}"
+
+
+def _is_transparent(decoded: av.VideoFrame) -> bool:
+    """Say whether any pixel lets light through; GIF and WebP decode to formats with alpha, needed or not."""
+    if not any(component.is_alpha for component in decoded.format.components):
+        return False
+    return bool(decoded.to_ndarray(format="rgba")[..., 3].min() < 255)

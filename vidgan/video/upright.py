@@ -31,12 +31,26 @@ class Orientation:
         return np.ascontiguousarray(image_HWC[:: -1 if self.flip_down else 1, :: -1 if self.flip_across else 1])
 
 
+_TURNS = {
+    0: Orientation(),
+    90: Orientation(transpose=True, flip_down=True),
+    180: Orientation(flip_down=True, flip_across=True),
+    270: Orientation(transpose=True, flip_across=True),
+}
+"""By FFmpeg's angle, which counts counter-clockwise."""
+
+
 def orientation_of(frame: av.VideoFrame) -> Orientation:
     """Read the display matrix of a decoded frame. None, or one that isn't a right angle, means upright.
 
     FFmpeg stores `[a b u; c d v; x y w]` and shows the pixel (x, y) at (a x + c y, b x + d y).
     """
-    side_data: Any = frame.side_data
+    try:
+        side_data: Any = frame.side_data
+    except ValueError:
+        # PyAV 18 stumbles over kinds of side data that it doesn't know, such as a photograph's EXIF block. It still
+        # tells the angle; of the eight EXIF orientations the four mirrored ones, which no camera writes, are lost.
+        return _TURNS.get(frame.rotation % 360, Orientation())
     if Type.DISPLAYMATRIX not in side_data:
         return Orientation()
     matrix = np.frombuffer(bytes(side_data[Type.DISPLAYMATRIX]), np.int32).reshape(3, 3)[:2, :2]
