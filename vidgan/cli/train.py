@@ -36,6 +36,9 @@ def style(
     style_width: Annotated[int | None, typer.Option(min=64, help="Painting's width in pixels: stroke size.")] = None,
     learning_rate: Annotated[float | None, typer.Option(min=0, help="Adam's step size.")] = None,
     seed: Annotated[int | None, typer.Option(help="Start of every random choice.")] = None,
+    start_from: Annotated[
+        Path | None, typer.Option(help="Begin with the weights of another run's checkpoint: a fraction of the time.")
+    ] = None,
     licence: Annotated[str, typer.Option(help="Of the result, for its card.")] = "",
     features: Annotated[Path | None, typer.Option(help="VGG16 weights: torchvision's .pth.")] = None,
 ) -> None:
@@ -62,7 +65,11 @@ def style(
     }
     with as_input():
         config = StyleConfig(
-            style=painting, content=content, features=features, **{k: v for k, v in chosen.items() if v is not None}
+            style=painting,
+            content=content,
+            features=features,
+            start_from=start_from,
+            **{k: v for k, v in chosen.items() if v is not None},
         )
         _train(config, name or painting.stem, folder, minutes=minutes if steps is None else None, licence=licence)
 

@@ -18,9 +18,9 @@ class StyleNet(nn.Module):
     residual blocks work there, nearest-neighbour upsampling with convolutions and a pixel-shuffle come back up.
     A resize-convolution stands before the pixel-shuffle because shuffling straight from a quarter leaves a grid.
 
-    Normalisation starts as instance normalisation, which learns fast, and is frozen for the last part of the training
-    (`freeze_norm`): its running statistics then fold into the convolutions (`folded`), so that nothing in the shipped
-    network depends on the picture as a whole. That makes it faster and keeps brightness from pumping.
+    Normalisation is instance normalisation in training, which learns fast. For use its statistics are measured once
+    (`measure_norm`) and folded into the convolutions (`folded`), so that nothing in the shipped network depends on the
+    picture as a whole: that is faster, keeps brightness from pumping, and dark places stay dark.
     """
 
     size_multiple = 4
@@ -54,11 +54,6 @@ class StyleNet(nn.Module):
         x_NCHW = self.blocks(self.down(x_NCHW))
         x_NCHW = self.up(F.interpolate(x_NCHW, scale_factor=2.0, mode="nearest"))
         return self.to_rgb(x_NCHW)  # type: ignore[no-any-return]
-
-    def freeze_norm(self) -> None:
-        """Use the running statistics from now on, in training too; the affine parameters go on learning."""
-        for norm in self._norms():
-            norm.eval()
 
     def measure_norm(self, batches: Iterable[Tensor]) -> None:
         """Replace the running statistics by their means over `batches` of pictures."""

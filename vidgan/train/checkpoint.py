@@ -41,12 +41,26 @@ def load_checkpoint(path: Path, parts: dict[str, Any], config: dict[str, Any]) -
         raise InputError(
             f"{path}: a run with other settings ({', '.join(differing)}); give the same ones or another folder"
         )
+    _fill(path, parts, saved)
+    return int(saved["step"])
+
+
+def load_parts(path: Path, parts: dict[str, Any]) -> None:
+    """Put the saved state into `parts`, whatever the configuration and the step.
+
+    Raises:
+        InputError: the file is no checkpoint, or its parts have other shapes.
+    """
+    _fill(path, parts, _read(path))
+
+
+def _fill(path: Path, parts: dict[str, Any], saved: dict[str, Any]) -> None:
     try:
         for name, part in parts.items():
             part.load_state_dict(saved[name])
     except (RuntimeError, KeyError, ValueError) as error:
-        raise InputError(f"{path}: a checkpoint of something else ({error})") from error
-    return int(saved["step"])
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: a checkpoint of something else ({reason})") from error
 
 
 def read_config(path: Path) -> dict[str, Any]:

