@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from vidgan.errors import VidganError
     from vidgan.frame import Colour, Frame, VideoInfo
     from vidgan.job import StylizeOptions, StylizeReport, stylize_video
+    from vidgan.judge import measure_video
     from vidgan.pipeline import stylize
     from vidgan.styles import Style, find_style, list_styles
     from vidgan.stylizer import Stylizer
@@ -26,6 +27,7 @@ _HOMES = {
     "vidgan.errors": ("VidganError",),
     "vidgan.frame": ("Colour", "Frame", "VideoInfo"),
     "vidgan.job": ("StylizeOptions", "StylizeReport", "stylize_video"),
+    "vidgan.judge": ("measure_video",),
     "vidgan.pipeline": ("stylize",),
     "vidgan.styles": ("Style", "find_style", "list_styles"),
     "vidgan.stylizer": ("Stylizer",),
@@ -51,6 +53,7 @@ __all__ = [
     "VidganError",
     "find_style",
     "list_styles",
+    "measure_video",
     "open_sink",
     "open_source",
     "stylize",

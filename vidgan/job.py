@@ -20,7 +20,7 @@ from vidgan.pipeline import Clock, background, stylize
 from vidgan.runtime import RuntimeReport
 from vidgan.styles import IDENTITY_NAME
 from vidgan.stylizer import Stylizer
-from vidgan.temporal.metrics import Steadiness, SteadinessMeter
+from vidgan.temporal.meter import Steadiness, SteadinessMeter
 from vidgan.temporal.smoother import Smoother
 from vidgan.video.sink import Sink, SinkOptions, open_sink
 from vidgan.video.source import Source, SourceOptions, open_source

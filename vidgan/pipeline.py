@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from vidgan.frame import Frame
 from vidgan.stylizer import Stylizer
 from vidgan.temporal.flow import Motion, MotionEstimator
-from vidgan.temporal.metrics import SteadinessMeter
+from vidgan.temporal.meter import SteadinessMeter
 from vidgan.temporal.smoother import Smoother
 
 log = logging.getLogger(__name__)

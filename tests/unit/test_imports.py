@@ -22,9 +22,11 @@ ALLOWED = {
     "stylizer": BASE | {"runtime", "styles"},
     "pipeline": BASE | {"stylizer", "temporal"},
     "job": BASE | {"pipeline", "video", "stylizer", "temporal", "runtime", "styles"},
+    "judge": BASE | {"video", "temporal"},
     "train": BASE | {"networks", "temporal", "runtime"},
-    "cli": BASE | {"job", "pipeline", "video", "stylizer", "temporal", "runtime", "styles", "train", "__init__"},
-    "__init__": BASE | {"job", "pipeline", "video", "stylizer", "temporal", "styles"},
+    "cli": BASE
+    | {"job", "judge", "pipeline", "video", "stylizer", "temporal", "runtime", "styles", "train", "__init__"},
+    "__init__": BASE | {"job", "judge", "pipeline", "video", "stylizer", "temporal", "styles"},
 }
 HEAVY = {"av", "numpy", "cv2", "openvino", "torch", "kornia", "rich.progress", "onnx"}
 

@@ -10,7 +10,7 @@ import pytest
 
 from vidgan.frame import Frame
 from vidgan.pipeline import background, stylize
-from vidgan.temporal.metrics import SteadinessMeter
+from vidgan.temporal.meter import SteadinessMeter
 from vidgan.temporal.smoother import Smoother
 
 TIME_BASE = Fraction(1, 25)

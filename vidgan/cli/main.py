@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vidgan.cli import doctor, styles, stylize, train
+from vidgan.cli import doctor, measure, styles, stylize, train
 from vidgan.errors import InputError, MachineError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.command("stylize")(stylize.command)
 app.command("styles")(styles.command)
+app.command("measure")(measure.command)
 app.command("doctor")(doctor.command)
 app.add_typer(train.app, name="train")
 

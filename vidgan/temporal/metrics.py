@@ -1,4 +1,4 @@
-"""How steady, and how sharp: the measures, as pure functions, and a meter that samples them while a video passes.
+"""How steady, how sharp, how faithful: the measures, as pure functions.
 
 A constant picture is perfectly steady, so steadiness is never reported without sharpness beside it.
 """
@@ -6,126 +6,21 @@ A constant picture is perfectly steady, so steadiness is never reported without 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidgan.temporal.cuts import same_shot
-from vidgan.temporal.flow import DisFlow, check_rgb, motion_boundaries, reduced_luma, squared_length
+from vidgan.temporal.flow import check_rgb, motion_boundaries, points_inside, squared_length
 from vidgan.temporal.warp import warp
 
 OCCLUSION_RELATIVE, OCCLUSION_ABSOLUTE = 0.01, 0.5
 """Constants of `occluded`: Sundaram et al. 2010; used by Ruder et al. 2016 and Lai et al. 2018."""
-LEAST_VISIBLE = 0.05
-"""Pairs with a smaller visible part are skipped: an average over a few leftover pixels says nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Steadiness:
-    """Means over the measured pairs. Warping errors are mean squares of colours 0..1: lower is steadier."""
-
-    pairs: int
-    """How many pairs were measured, at least 1."""
-    skipped: int
-    """How many were left out: cuts, flashes, and pairs of which next to nothing is visible in both."""
-    source_error: float
-    """Warping error of the source itself: what the measure can't get below."""
-    per_frame_error: float
-    """Warping error of the styled frames before smoothing."""
-    result_error: float
-    """Warping error of the result."""
-    sharpness: float | None
-    """Sharpness of the result as a ratio to the frame before smoothing; None where that was flat."""
-
-
-class SteadinessMeter:
-    """Measures every k-th pair of frames as they pass; keeps references to three frames at most and copies none.
-
-    Its flow is DIS MEDIUM, forward and backward, not the smoother's own: whoever smooths along a wrong flow must not be
-    judged by the same one. All errors are taken at the reduced size of `reduced_luma`, sharpness at full size. A
-    measured pair costs about 45 ms at 1280x720 on one core.
-    """
-
-    def __init__(self, every: int = 8) -> None:
-        """Make a meter.
-
-        Args:
-            every: measure the first pair and then every so many frames; 1 measures all.
-
-        Raises:
-            ValueError: `every` is less than 1.
-        """
-        if every < 1:
-            raise ValueError(f"every is {every}: expected 1 (every pair) or more")
-        self.every = every
-        self._flow = DisFlow(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        self._num_frames = 0
-        self._skipped = 0
-        self._previous: tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]] | None = None
-        self._errors: list[tuple[float, float, float]] = []
-        self._sharpness: list[float] = []
-
-    def __call__(
-        self, source_HWC: NDArray[np.uint8], per_frame_HWC: NDArray[np.uint8], result_HWC: NDArray[np.uint8]
-    ) -> None:
-        """Take note of the next frame. Nobody may write into the arrays before the following call.
-
-        Args:
-            source_HWC: the frame as decoded, `(H, W, 3)` RGB uint8.
-            per_frame_HWC: styled, before smoothing, `(H', W', 3)` RGB uint8.
-            result_HWC: styled and smoothed, same shape as `per_frame_HWC`.
-
-        Raises:
-            TypeError: a frame isn't uint8.
-            ValueError: a frame isn't `(H, W, 3)`, or sizes differ between the two results or from the previous frame.
-        """
-        if per_frame_HWC.shape != result_HWC.shape:
-            raise ValueError(f"frames {per_frame_HWC.shape} and {result_HWC.shape} after smoothing: expected one size")
-        frames = (source_HWC, per_frame_HWC, result_HWC)
-        for frame in frames:
-            check_rgb(frame)
-        starts_pair = self._num_frames % self.every == 0
-        self._num_frames += 1
-        previous, self._previous = self._previous, frames if starts_pair else None
-        if previous is not None:
-            if [x.shape for x in previous] != [x.shape for x in frames]:
-                raise ValueError(
-                    f"frame {source_HWC.shape} differs in size from the previous one: use one meter per size"
-                )
-            self._measure(previous, frames)
-
-    def report(self) -> Steadiness | None:
-        """Return the means so far; None while no pair could be measured."""
-        if not self._errors:
-            return None
-        source, per_frame, result = (float(x) for x in np.mean(self._errors, axis=0))
-        return Steadiness(
-            pairs=len(self._errors),
-            skipped=self._skipped,
-            source_error=source,
-            per_frame_error=per_frame,
-            result_error=result,
-            sharpness=float(np.mean(self._sharpness)) if self._sharpness else None,
-        )
-
-    def _measure(self, previous: tuple[NDArray[np.uint8], ...], current: tuple[NDArray[np.uint8], ...]) -> None:
-        luma, luma_before = reduced_luma(current[0]), reduced_luma(previous[0])
-        backward = self._flow(luma, luma_before)
-        mask = visible_mask(self._flow(luma_before, luma), backward)
-        if mask.mean() < LEAST_VISIBLE or not same_shot(luma, warp(luma_before, backward)):
-            self._skipped += 1
-            return
-        size = luma.shape
-        source, per_frame, result = (
-            warping_error(_reduce(now, size), warp(_reduce(before, size), backward), mask)
-            for before, now in zip(previous, current, strict=True)
-        )
-        self._errors.append((source, per_frame, result))
-        ratio = sharpness_ratio(current[2], current[1])
-        if math.isfinite(ratio):
-            self._sharpness.append(ratio)
+SSIM_WINDOW, SSIM_SIGMA = 11, 1.5
+"""Side and standard deviation in pixels of the Gaussian window of `ssim` (Wang et al. 2004)."""
+SSIM_K1, SSIM_K2 = 0.01, 0.03
+"""Their K1 and K2: what keeps `ssim` stable where pictures are dark or flat."""
 
 
 def warping_error(current_HWC: NDArray[np.uint8], warped_HWC: NDArray[np.uint8], mask_HW: NDArray[np.bool_]) -> float:
@@ -153,6 +48,24 @@ def warping_error(current_HWC: NDArray[np.uint8], warped_HWC: NDArray[np.uint8],
     return float(np.mean(np.square(difference, out=difference), dtype=np.float64)) / 255**2
 
 
+def error_map(
+    current_HWC: NDArray[np.uint8], warped_HWC: NDArray[np.uint8], mask_HW: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Show where a `warping_error` comes from: the root of the squared difference, averaged over channels.
+
+    Args:
+        current_HWC: as in `warping_error`.
+        warped_HWC: as in `warping_error`.
+        mask_HW: as in `warping_error`.
+
+    Returns:
+        A new array `(H, W)`, 0..1, nan where not counted. The mean of its squares is the warping error.
+    """
+    difference = cv2.absdiff(current_HWC, warped_HWC).astype(np.float32) / np.float32(255)
+    root = np.sqrt(np.mean(difference * difference, axis=2))
+    return np.where(mask_HW, root, np.float32(np.nan))
+
+
 def occluded(forward_HW2: NDArray[np.float32], backward_HW2: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Mark what can't be seen in the previous frame: there and back doesn't lead home.
 
@@ -177,6 +90,8 @@ def occluded(forward_HW2: NDArray[np.float32], backward_HW2: NDArray[np.float32]
 def visible_mask(forward_HW2: NDArray[np.float32], backward_HW2: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Return Lai et al.'s mask: neither `occluded` nor on a motion boundary of the backward flow.
 
+    Nor from beyond the border, which their code leaves to the other two: a pan brings in a column that nobody saw.
+
     Args:
         forward_HW2: as in `occluded`.
         backward_HW2: as in `occluded`.
@@ -187,7 +102,8 @@ def visible_mask(forward_HW2: NDArray[np.float32], backward_HW2: NDArray[np.floa
     Raises:
         ValueError: the sizes differ.
     """
-    return ~(occluded(forward_HW2, backward_HW2) | motion_boundaries(backward_HW2))
+    hidden = occluded(forward_HW2, backward_HW2) | motion_boundaries(backward_HW2)
+    return np.asarray(points_inside(backward_HW2) & ~hidden)
 
 
 def sharpness_ratio(image_HWC: NDArray[np.uint8], reference_HWC: NDArray[np.uint8]) -> float:
@@ -217,19 +133,118 @@ def psnr(image: NDArray[np.uint8], reference: NDArray[np.uint8]) -> float:
     Raises:
         ValueError: the sizes differ.
     """
+    return decibels(mean_squared_difference(image, reference))
+
+
+def mean_squared_difference(image: NDArray[np.uint8], reference: NDArray[np.uint8]) -> float:
+    """Average the squared difference over everything.
+
+    Args:
+        image: uint8 of any shape.
+        reference: uint8, same shape.
+
+    Returns:
+        0 to 255², in squared levels.
+
+    Raises:
+        ValueError: the sizes differ.
+    """
     if image.shape != reference.shape:
         raise ValueError(f"pictures {image.shape} and {reference.shape}: expected one size")
-    squared = float(cv2.norm(image, reference, cv2.NORM_L2SQR)) / image.size
-    return 10 * math.log10(255**2 / squared) if squared else math.inf
+    return float(cv2.norm(image, reference, cv2.NORM_L2SQR)) / image.size
+
+
+def decibels(squared_levels: float) -> float:
+    """Return the PSNR that belongs to a mean squared difference of 8-bit pictures; infinity for 0."""
+    return 10 * math.log10(255**2 / squared_levels) if squared_levels else math.inf
+
+
+def ssim(image_HWC: NDArray[np.uint8], reference_HWC: NDArray[np.uint8]) -> float:
+    """Structural similarity of luma (Wang, Bovik, Sheikh and Simoncelli 2004), at the pictures' own size.
+
+    The mean over all windows that lie wholly inside, 11x11 Gaussian of sigma 1.5, of
+    `(2 m n + C1)(2 c + C2) / ((m² + n² + C1)(s² + t² + C2))` with means m, n, variances s², t², covariance c,
+    `C1 = (0.01 · 255)²` and `C2 = (0.03 · 255)²`.
+
+    Args:
+        image_HWC: `(H, W, 3)` RGB uint8.
+        reference_HWC: same shape; which of the two is which doesn't matter.
+
+    Returns:
+        1 where both are equal, about 0 where nothing is alike, at worst -1; nan for pictures smaller than the window.
+
+    Raises:
+        TypeError: a picture isn't uint8.
+        ValueError: the sizes differ, or aren't `(H, W, 3)`.
+    """
+    if image_HWC.shape != reference_HWC.shape:
+        raise ValueError(f"pictures {image_HWC.shape} and {reference_HWC.shape}: expected one size")
+    check_rgb(image_HWC)
+    check_rgb(reference_HWC)
+    if min(image_HWC.shape[:2]) < SSIM_WINDOW:
+        return math.nan
+    x, y = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) for image in (image_HWC, reference_HWC))
+    # Variances don't care where 0 is; from mid-grey the squares are small, and float32 loses 0.001 levels² of C2 = 58.
+    x, y = x - np.float32(128), y - np.float32(128)
+    mean_x, mean_y = _windowed(x), _windowed(y)
+    variances = _windowed(x * x) - mean_x**2 + _windowed(y * y) - mean_y**2
+    covariance = _windowed(x * y) - mean_x * mean_y
+    mean_x, mean_y = mean_x + np.float32(128), mean_y + np.float32(128)
+    c1, c2 = (SSIM_K1 * 255) ** 2, (SSIM_K2 * 255) ** 2
+    similarity = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
+    similarity /= (mean_x**2 + mean_y**2 + c1) * (variances + c2)
+    return float(np.mean(similarity, dtype=np.float64))
+
+
+def mean_luma(image_HWC: NDArray[np.uint8]) -> float:
+    """Return the mean BT.601 luma of an `(H, W, 3)` RGB uint8 picture in levels of 0..255, without rounding."""
+    red, green, blue = cv2.mean(image_HWC)[:3]
+    return 0.299 * red + 0.587 * green + 0.114 * blue
+
+
+def pumping(shots: Sequence[tuple[Sequence[float], Sequence[float]]]) -> float:
+    """Standard deviation of the changes in overall brightness that the source doesn't have.
+
+    With s and r the mean lumas of source and result, and ds, dr their steps from frame to frame within a shot, the gain
+    `a = sum(ds dr) / sum(ds²)` is what follows the source by least squares, and
+    `pumping² = sum((dr - a ds)²) / sum(n - 1)`: the sums run over all steps and all shots, n is the number of a
+    shot's steps, and 1 of them was used up by its gain (none where the source's brightness never changes).
+
+    A style that brightens (an offset), or strengthens contrast (a gain), doesn't pump; one that flickers does. A curved
+    tone response counts a little in fades. The measure is our own.
+
+    Args:
+        shots: for each shot, the mean lumas of the source and of the result, as many, in levels of 0..255.
+
+    Returns:
+        Levels of 0..255 per frame, 0 at best; nan where no shot has at least three frames.
+
+    Raises:
+        ValueError: a shot has more frames in one than in the other.
+    """
+    squares = freedom = 0.0
+    for source, result in shots:
+        source_steps, result_steps = np.diff(source), np.diff(result)
+        if source_steps.shape != result_steps.shape:
+            raise ValueError(f"a shot of {len(source)} and {len(result)} frames: expected as many")
+        if len(source_steps) < 2:
+            continue
+        power = float(source_steps @ source_steps)
+        gain = float(source_steps @ result_steps) / power if power else 0.0
+        rest = result_steps - gain * source_steps
+        squares += float(rest @ rest)
+        freedom += len(rest) - (1 if power else 0)
+    return math.sqrt(squares / freedom) if freedom else math.nan
+
+
+def _windowed(x_HW: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Average over the Gaussian window, where it lies wholly inside."""
+    margin = SSIM_WINDOW // 2
+    smooth = cv2.GaussianBlur(x_HW, (SSIM_WINDOW, SSIM_WINDOW), SSIM_SIGMA)
+    return np.asarray(smooth[margin:-margin, margin:-margin], np.float32)
 
 
 def _laplacian_variance(image_HWC: NDArray[np.uint8]) -> float:
     # 16 bits hold the Laplacian of uint8 (-1020..1020) and are twice as fast as floats.
     laplacian = cv2.Laplacian(cv2.cvtColor(image_HWC, cv2.COLOR_RGB2GRAY), cv2.CV_16S)
     return float(cv2.meanStdDev(laplacian)[1].item()) ** 2
-
-
-def _reduce(image_HWC: NDArray[np.uint8], size: tuple[int, ...]) -> NDArray[np.uint8]:
-    if image_HWC.shape[:2] == size:
-        return image_HWC
-    return cv2.resize(image_HWC, (size[1], size[0]), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)

@@ -27,7 +27,7 @@ def warp(
     Args:
         image: `(H, W)` or `(H, W, C)`, uint8 or float32, up to 4 channels.
         flow_HW2: backward flow in pixels. Zero flow returns an equal picture.
-        cubic: False: bilinear, never outside the range of `image`, and what `warp_tensor` does. True: bicubic (Keys
+        cubic: False: bilinear, never outside the range of `image`. True: bicubic (Keys
             1981, a = -0.75), 2.7 times the cost: keeps detail that bilinear blurs, and overshoots at hard edges.
         out: where to write: shape and dtype of `image`, not `image` itself. None: a new array.
 
@@ -48,12 +48,13 @@ def warp(
     return np.asarray(warped).reshape(image.shape)
 
 
-def warp_tensor(x_NCHW: Tensor, flow_N2HW: Tensor) -> Tensor:
-    """Do what `warp` does (bilinearly) on float tensors of any device; differentiable in both arguments.
+def warp_tensor(x_NCHW: Tensor, flow_N2HW: Tensor, *, cubic: bool = False) -> Tensor:
+    """Do what `warp` does on float tensors of any device; differentiable in both arguments.
 
     Args:
         x_NCHW: `(N, C, H, W)`.
         flow_N2HW: `(N, 2, H, W)` backward flow in pixels, u first.
+        cubic: False: bilinear. True: bicubic, with OpenCV's kernel (a = -0.75 in torch too).
 
     Returns:
         A new tensor of the shape of `x_NCHW`.
@@ -76,8 +77,9 @@ def warp_tensor(x_NCHW: Tensor, flow_N2HW: Tensor) -> Tensor:
         indexing="ij",
     )
     # kornia's own defaults (zeros beyond the border, corners not aligned) would make zero flow something else.
+    mode = "bicubic" if cubic else "bilinear"
     warped: Tensor = remap(
-        x_NCHW, xs + flow_N2HW[:, 0], ys + flow_N2HW[:, 1], align_corners=True, padding_mode="border"
+        x_NCHW, xs + flow_N2HW[:, 0], ys + flow_N2HW[:, 1], mode=mode, align_corners=True, padding_mode="border"
     )
     return warped
 
@@ -110,8 +112,9 @@ def resize_flow(flow_HW2: NDArray[np.float32], height: int, width: int) -> NDArr
     old_height, old_width = flow_HW2.shape[:2]
     if (old_height, old_width) == (height, width):
         return flow_HW2
-    # Scaled while it is small: the multiplication is twice as slow as the resizing.
-    scaled = flow_HW2 * np.array([width / old_width, height / old_height], np.float32)
+    # Scaled while it is small, and as whole rows: numpy is ten times slower along an axis of two.
+    row = np.tile(np.array([width / old_width, height / old_height], np.float32), old_width)
+    scaled = (flow_HW2.reshape(old_height, -1) * row).reshape(flow_HW2.shape)
     return cv2.resize(scaled, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)
 
 

@@ -2,7 +2,15 @@ import cv2
 import numpy as np
 import pytest
 
-from vidgan.temporal.flow import DisFlow, Motion, MotionEstimator, motion_boundaries, points_inside, reduced_luma
+from vidgan.temporal.flow import (
+    DisFlow,
+    Motion,
+    MotionEstimator,
+    motion_boundaries,
+    points_inside,
+    reduced_luma,
+    stop_at_rest,
+)
 from vidgan.temporal.warp import positions
 
 TINY = [(1, 1), (3, 5), (5, 3), (1, 700), (16, 16), (31, 33)]
@@ -122,6 +130,38 @@ def test_sudden_light_is_not_visible_but_no_cut(photo):
     assert motion.visibility.mean() < 0.1
 
 
+def test_gentle_change_of_light_is_forgiven(photo):
+    estimator = MotionEstimator()
+    frame = photo(180, 320) * 0.8
+    for gain in (1.0, 0.95):
+        motion = estimator(np.clip(gain * frame, 0, 255).astype(np.uint8))
+    assert motion.visibility.mean() > 0.9
+
+
+@pytest.mark.parametrize("sigma", [2, 6])
+def test_noise_moves_nothing_at_rest(photo, sigma):
+    rng = np.random.default_rng(0)
+    estimator = MotionEstimator()
+    for _ in range(3):
+        motion = estimator(np.clip(photo(180, 320) + rng.normal(0, sigma, (180, 320, 3)), 0, 255).astype(np.uint8))
+    assert (np.abs(motion.flow).max(axis=-1) == 0).mean() > 0.9
+
+
+def test_slow_motion_is_not_taken_for_rest(photo):
+    before, now = windows(photo(260, 400), 180, 320, 0.3, 0)
+    estimator = MotionEstimator()
+    estimator(before)
+    flow = estimator(now).flow[24:-24, 24:-24]
+    assert np.median(flow[..., 0]) == pytest.approx(0.3, abs=0.1)
+
+
+def test_fast_flow_is_never_stopped(photo):
+    luma = photo(40, 60)[..., 0]
+    flow = np.full((40, 60, 2), 1.2, np.float32)
+    np.testing.assert_array_equal(stop_at_rest(flow, luma, luma, luma), flow)
+    np.testing.assert_array_equal(stop_at_rest(flow / 4, luma, luma, luma), 0 * flow)
+
+
 def test_cut_has_no_flow(photo):
     estimator = MotionEstimator()
     estimator(photo(180, 320, 1))
@@ -196,6 +236,18 @@ def test_motion_boundaries_are_where_flow_jumps():
     expected = np.zeros((40, 60), bool)
     expected[:, 29] = True
     np.testing.assert_array_equal(motion_boundaries(flow), expected)
+
+
+def test_motion_boundaries_of_every_second_vector():
+    flow = np.zeros((41, 60, 2), np.float32)
+    flow[:, 30:, 0] = 3
+    expected = np.zeros((21, 30), bool)
+    expected[:, 14] = True
+    np.testing.assert_array_equal(motion_boundaries(flow, step=2), expected)
+    # A slope over two pixels: half as steep as a step, whichever vectors are looked at.
+    flow[:, 30:, 0] = 0.4
+    assert motion_boundaries(flow, absolute=0.03, step=2).any()
+    assert not motion_boundaries(flow, absolute=0.05, step=2).any()
 
 
 def test_gentle_zoom_has_no_motion_boundaries():

@@ -1,14 +1,21 @@
-import gc
 import math
-import weakref
 
 import cv2
 import numpy as np
 import pytest
 
-from vidgan.temporal import metrics
 from vidgan.temporal.flow import points_inside
-from vidgan.temporal.metrics import SteadinessMeter, occluded, psnr, sharpness_ratio, visible_mask, warping_error
+from vidgan.temporal.metrics import (
+    error_map,
+    mean_luma,
+    occluded,
+    psnr,
+    pumping,
+    sharpness_ratio,
+    ssim,
+    visible_mask,
+    warping_error,
+)
 from vidgan.temporal.warp import warp
 
 
@@ -82,6 +89,21 @@ def test_masks_are_right_on_a_known_occluder():
     assert hidden[uncovered].all()
 
 
+def test_what_comes_from_beyond_the_border_is_not_visible():
+    mask = visible_mask(constant_flow(40, 60, -3), constant_flow(40, 60, 3))
+    np.testing.assert_array_equal(mask, np.arange(60)[None].repeat(40, 0) < 57)
+
+
+def test_the_error_map_shows_where_the_error_comes_from(photo):
+    before, now, mask = photo(40, 60), photo(40, 60, 1), everywhere(40, 60)
+    mask[:, :10] = False
+    errors = error_map(now, before, mask)
+    assert errors.shape == (40, 60)
+    np.testing.assert_array_equal(np.isnan(errors), ~mask)
+    assert np.nanmean(errors**2) == pytest.approx(warping_error(now, before, mask), rel=1e-5)
+    assert error_map(np.full_like(now, 255), np.zeros_like(now), mask)[0, 10] == 1
+
+
 def test_sharpness_falls_with_blur(photo):
     image = photo(120, 200)
     assert sharpness_ratio(image, image) == 1
@@ -98,120 +120,96 @@ def test_psnr(photo):
         psnr(image, image[:4])
 
 
-def clip(photo, num_frames=9, seed=0):
-    """A pan, a styled version that flickers, and the same without flicker."""
-    rng = np.random.default_rng(seed)
-    wide = photo(180, 320 + 4 * num_frames, seed)
-    source = [np.ascontiguousarray(wide[:, 4 * t : 4 * t + 320]) for t in range(num_frames)]
-    steady = [255 - f for f in source]
-    return source, [np.clip(f + rng.normal(0, 20), 0, 255).astype(np.uint8) for f in steady], steady
+def reference_ssim(x_HW, y_HW):
+    """Wang et al. 2004 as it is written, window by window, in float64."""
+    offsets = np.arange(11) - 5
+    weight = np.exp(-(offsets[:, None] ** 2 + offsets**2) / (2 * 1.5**2))
+    weight /= weight.sum()
+    windows = np.lib.stride_tricks.sliding_window_view
+    x, y = windows(x_HW.astype(np.float64), (11, 11)), windows(y_HW.astype(np.float64), (11, 11))
+
+    def average(values):
+        return (values * weight).sum(axis=(2, 3))
+
+    m, n = average(x), average(y)
+    s, t = average((x - m[..., None, None]) ** 2), average((y - n[..., None, None]) ** 2)
+    c = average((x - m[..., None, None]) * (y - n[..., None, None]))
+    c1, c2 = 2.55**2, 7.65**2
+    return np.mean((2 * m * n + c1) * (2 * c + c2) / ((m**2 + n**2 + c1) * (s + t + c2)))
 
 
-def measured(every, source, per_frame, result):
-    meter = SteadinessMeter(every)
-    for frames in zip(source, per_frame, result, strict=True):
-        meter(*frames)
-    return meter.report()
+@pytest.mark.parametrize("spoil", [
+    lambda image: cv2.GaussianBlur(image, (0, 0), 1.5),
+    lambda image: np.clip(image.astype(int) + 30, 0, 255).astype(np.uint8),
+    lambda image: 255 - image,
+    lambda image: np.clip(image + np.random.default_rng(0).normal(0, 25, image.shape), 0, 255).astype(np.uint8),
+    np.zeros_like,
+], ids=["blurred", "brighter", "negative", "noisy", "black"])  # fmt: skip
+def test_ssim_is_what_the_paper_says(photo, spoil):
+    image = photo(50, 70)
+    spoilt = spoil(image)
+    luma, spoilt_luma = (cv2.cvtColor(x, cv2.COLOR_RGB2GRAY) for x in (image, spoilt))
+    expected = reference_ssim(luma, spoilt_luma)
+    assert ssim(spoilt, image) == pytest.approx(expected, abs=2e-5)
+    assert ssim(image, spoilt) == pytest.approx(expected, abs=2e-5)
+    assert expected < 0.99
 
 
-def test_meter_tells_steady_from_flickering(photo):
-    report = measured(1, *clip(photo))
-    assert (report.pairs, report.skipped) == (8, 0)
-    assert report.source_error < 0.0005
-    assert report.result_error == pytest.approx(report.source_error, rel=0.2)
-    assert report.per_frame_error > 20 * report.result_error
-    assert report.sharpness == pytest.approx(1, abs=0.1)
+def test_ssim_of_flat_pictures_is_known_by_hand():
+    dark, bright = np.full((20, 20, 3), 100, np.uint8), np.full((20, 20, 3), 150, np.uint8)
+    assert ssim(dark, bright) == pytest.approx((2 * 100 * 150 + 6.5025) / (100**2 + 150**2 + 6.5025), abs=1e-5)
 
 
-def test_meter_sees_blur(photo):
-    source, _, steady = clip(photo)
-    report = measured(4, source, steady, [cv2.GaussianBlur(f, (0, 0), 2) for f in steady])
-    assert report.sharpness < 0.5
+def test_ssim_of_equals_is_1_and_of_tiny_pictures_unknown(photo):
+    assert ssim(photo(40, 60), photo(40, 60)) == pytest.approx(1, abs=1e-6)
+    assert ssim(photo(11, 11), photo(11, 11)) == pytest.approx(1, abs=1e-6)
+    assert math.isnan(ssim(photo(10, 60), photo(10, 60)))
 
 
-@pytest.mark.parametrize(("every", "num_frames", "pairs"), [(1, 5, 4), (4, 9, 2), (4, 10, 3), (8, 2, 1)])
-def test_meter_measures_every_kth_pair(photo, every, num_frames, pairs):
-    assert measured(every, *clip(photo, num_frames)).pairs == pairs
-
-
-def test_meter_measures_the_pairs_it_says(photo):
-    """Flicker in frames 2 and 3 of 0..9 can't be seen by a meter that looks at pairs 0-1, 4-5 and 8-9."""
-    source, _, steady = clip(photo, 10)
-    result = list(steady)
-    result[2], result[3] = 255 - result[2], result[3] // 2
-    report = measured(4, source, steady, result)
-    assert report.result_error == report.per_frame_error
-    result[5] = result[5] // 2
-    report = measured(4, source, steady, result)
-    assert report.result_error > 2 * report.per_frame_error
-
-
-def test_meter_skips_cuts(photo):
-    first, second = clip(photo, 3, seed=1), clip(photo, 3, seed=2)
-    report = measured(1, *(a + b for a, b in zip(first, second, strict=True)))
-    assert (report.pairs, report.skipped) == (4, 1)
-    assert report.source_error < 0.0005
-
-
-def test_meter_counts_visible_pixels_only(moving_disc, monkeypatch):
-    """What the disc covers and uncovers differs, but is no flicker."""
-    frames = [frame for frame, _ in moving_disc(5, 20)]
-    masked = measured(1, frames, frames, frames)
-    monkeypatch.setattr(metrics, "visible_mask", lambda _, backward: np.ones(backward.shape[:2], bool))
-    assert masked.source_error < 0.2 * measured(1, frames, frames, frames).source_error
-
-
-def test_meter_skips_pairs_with_nothing_in_common(photo, monkeypatch):
-    monkeypatch.setattr(metrics, "visible_mask", lambda _, backward: np.zeros(backward.shape[:2], bool))
-    assert measured(1, *clip(photo, 3)) is None
-
-
-@pytest.mark.parametrize("num_frames", [0, 1])
-def test_meter_has_no_report_without_pairs(photo, num_frames):
-    assert measured(1, *clip(photo, num_frames)) is None
-
-
-def test_flat_frames_have_no_sharpness():
-    flat = [np.full((40, 60, 3), 90, np.uint8)] * 2
-    report = measured(1, flat, flat, flat)
-    assert report.sharpness is None
-    assert report.result_error == 0
-
-
-def test_styled_frames_may_have_another_size_than_the_source(photo):
-    source, per_frame, steady = clip(photo)
-    larger = [[cv2.resize(f, None, fx=1.5, fy=1.5) for f in frames] for frames in (per_frame, steady)]
-    report = measured(2, source, *larger)
-    assert report.per_frame_error > 20 * report.result_error
-
-
-def test_meter_holds_frames_only_between_the_two_of_a_pair(photo):
-    meter = SteadinessMeter(every=4)
-    held = []
-    for _ in range(6):
-        frames = [photo(60, 80) for _ in range(3)]
-        references = [weakref.ref(f) for f in frames]
-        meter(*frames)
-        del frames
-        gc.collect()
-        held.append(sum(r() is not None for r in references))
-    assert held == [3, 0, 0, 0, 3, 0]
-
-
-@pytest.mark.parametrize("size", [(1, 1), (3, 5), (321, 243)])
-def test_odd_and_tiny_sizes(photo, size):
-    frames = [photo(*size)] * 2
-    assert measured(1, frames, frames, frames).result_error == pytest.approx(0, abs=1e-5)
-
-
-def test_meter_refuses_what_does_not_fit(photo):
-    with pytest.raises(ValueError, match="every"):
-        SteadinessMeter(0)
+def test_ssim_refuses_what_does_not_fit(photo):
     with pytest.raises(ValueError, match="one size"):
-        SteadinessMeter()(photo(8, 8), photo(8, 8), photo(8, 9))
-    meter = SteadinessMeter()
-    meter(photo(40, 60), photo(8, 8), photo(8, 8))
-    with pytest.raises(ValueError, match="from"):
-        meter(photo(40, 61), photo(8, 8), photo(8, 8))
+        ssim(photo(40, 60), photo(40, 61))
     with pytest.raises(TypeError, match="uint8"):
-        SteadinessMeter(1)(photo(8, 8).astype(np.float32), photo(8, 8), photo(8, 8))
+        ssim(photo(40, 60).astype(np.float32), photo(40, 60).astype(np.float32))
+
+
+def test_mean_luma_is_not_rounded():
+    image = np.zeros((2, 2, 3), np.uint8)
+    image[0, 0] = (255, 1, 2)
+    assert mean_luma(image) == pytest.approx((0.299 * 255 + 0.587 + 0.114 * 2) / 4)
+
+
+SWAY = [100, 104, 99, 103, 110, 108]
+
+
+def test_a_style_that_follows_the_source_does_not_pump():
+    assert pumping([(SWAY, [0.5 * s + 40 for s in SWAY])]) == pytest.approx(0, abs=1e-9)
+    assert pumping([(SWAY, [255 - s for s in SWAY])]) == pytest.approx(0, abs=1e-9)
+    assert pumping([(SWAY, [80] * 6)]) == 0
+
+
+def test_pumping_of_known_flicker():
+    """Up and down by 3 over a source that doesn't change: every step is 6."""
+    flicker = [80, 86, 80, 86, 80]
+    assert pumping([([50] * 5, flicker)]) == pytest.approx(6)
+    # The gain explains nothing here, but it might have: 4 steps, 3 of them free.
+    assert pumping([([0, 1, 2, 3, 4], flicker)]) == pytest.approx(math.sqrt(4 * 36 / 3))
+    # Over a source that flickers by 2: half a level of the result's steps isn't the source's.
+    assert pumping([([50, 52, 50, 52, 50], [80, 83, 80, 83, 80])]) == pytest.approx(0, abs=1e-9)
+
+
+def test_pumping_stops_at_cuts():
+    """Each shot has a gain and an offset of its own; the jump between them counts nowhere."""
+    shots = [(SWAY, [2 * s for s in SWAY]), ([10, 20, 15], [200, 205, 202.5])]
+    assert pumping(shots) == pytest.approx(0, abs=1e-9)
+    as_one = [(shots[0][0] + shots[1][0], shots[0][1] + shots[1][1])]
+    assert pumping(as_one) > 1
+    flickering = ([50] * 3, [80, 82, 80])
+    assert pumping([*shots, flickering]) == pytest.approx(math.sqrt(2 * 4 / (4 + 1 + 2)))
+
+
+def test_pumping_needs_three_frames_of_a_shot():
+    assert math.isnan(pumping([]))
+    assert math.isnan(pumping([([1, 2], [3, 7]), ([1], [9])]))
+    with pytest.raises(ValueError, match="as many"):
+        pumping([([1, 2, 3], [1, 2])])

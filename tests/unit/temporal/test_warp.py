@@ -129,6 +129,13 @@ def test_opencv_and_kornia_agree(photo, torch, size):
     np.testing.assert_allclose(warp(image.astype(np.uint8), flow), from_kornia, rtol=0, atol=0.5 + TOLERANCE_LEVELS)
 
 
+@pytest.mark.parametrize("size", [(3, 5), (180, 320)])
+def test_opencv_and_kornia_agree_bicubically(photo, torch, size):
+    image, flow = photo(*size).astype(np.float32), wavy_flow(*size)
+    from_kornia = warp_tensor(as_tensor(torch, image), as_tensor(torch, flow), cubic=True)[0].numpy().transpose(1, 2, 0)
+    np.testing.assert_allclose(warp(image, flow, cubic=True), from_kornia, rtol=0, atol=TOLERANCE_LEVELS)
+
+
 def test_tensor_warp_has_gradients_for_picture_and_flow(photo, torch):
     x = as_tensor(torch, photo(20, 30).astype(np.float32)).requires_grad_()
     flow = as_tensor(torch, wavy_flow(20, 30)).requires_grad_()

@@ -1,0 +1,6 @@
+"""Makes the modules of `benchmarks/` importable, as they are for the programs there."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
