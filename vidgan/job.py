@@ -11,11 +11,9 @@ from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from vidgan.errors import SinkError
 from vidgan.frame import Frame, VideoInfo
+from vidgan.picture import resized
 from vidgan.pipeline import Clock, background, stylize
 from vidgan.runtime import RuntimeReport
 from vidgan.styles import IDENTITY_NAME
@@ -204,13 +202,7 @@ def _make_smoother(options: StylizeOptions) -> Smoother | None:
 
 def _resized(frames: Iterator[Frame], info: VideoInfo) -> Iterator[Frame]:
     for frame in frames:
-        height, width = frame.image.shape[:2]
-        if (width, height) == (info.width, info.height):
-            yield frame
-            continue
-        method = cv2.INTER_AREA if info.width * info.height < width * height else cv2.INTER_CUBIC
-        image = cv2.resize(frame.image, (info.width, info.height), interpolation=method)
-        yield replace(frame, image=image.astype(np.uint8, copy=False))
+        yield replace(frame, image=resized(frame.image, info.width, info.height))
 
 
 def _scaled(info: VideoInfo, size: tuple[int, int] | None) -> VideoInfo:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from vidgan.errors import InputError
 from vidgan.frame import Frame, VideoInfo
+from vidgan.picture import resized
 from vidgan.temporal.measure import Measurement, measure
-from vidgan.temporal.meter import resized
 from vidgan.video.source import Source, SourceOptions, open_source
 
 ASPECT_TOLERANCE = 0.02

@@ -10,10 +10,11 @@ import pytest
 import vidgan
 
 PACKAGE = Path(vidgan.__file__).parent
-BASE = {"errors", "frame"}
+BASE = {"errors", "frame", "picture"}
 ALLOWED = {
     "errors": set(),
     "frame": set(),
+    "picture": set(),
     "video": BASE,
     "temporal": BASE,
     "runtime": BASE,

@@ -19,8 +19,9 @@ from vidgan.cli.figures import clock, number, rows, summary
 from vidgan.cli.plot import make_plot
 from vidgan.frame import VideoInfo
 from vidgan.judge import Judgement
+from vidgan.picture import resized
 from vidgan.temporal.measure import Measurement, Still, WorstMoment
-from vidgan.temporal.meter import Image, resized
+from vidgan.temporal.meter import Image
 
 _LARGE_SIDE, _SMALL_SIDE = 480, 240
 """Most pixels on the long side of the pictures of worst moments, and of the strip's."""

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from vidgan.errors import InputError
 from vidgan.frame import Frame
-from vidgan.temporal.meter import Image, Pair, PairMeter, View, resized, view
+from vidgan.picture import resized
+from vidgan.temporal.meter import Image, Pair, PairMeter, View, view
 from vidgan.temporal.metrics import (
     decibels,
     error_map,

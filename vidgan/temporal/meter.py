@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vidgan.picture import resized
 from vidgan.temporal.cuts import same_shot
 from vidgan.temporal.flow import DisFlow, MotionEstimator, check_rgb
 from vidgan.temporal.metrics import sharpness_ratio, visible_mask, warping_error
@@ -70,15 +71,6 @@ def view(source_HWC: Image, *styled_HWC: Image) -> View:
     pictures = tuple(resized(frame, *size) for frame in frames)
     luma = cv2.cvtColor(pictures[0], cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
     return View(pictures=pictures, luma=luma, shapes=tuple(frame.shape for frame in frames))
-
-
-def resized(image_HWC: Image, width: int, height: int) -> Image:
-    """Bring a picture to a size: averaged over areas where it shrinks, bicubic where it grows; itself if it fits."""
-    if image_HWC.shape[:2] == (height, width):
-        return image_HWC
-    shrinks = width * height < image_HWC.shape[0] * image_HWC.shape[1]
-    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    return cv2.resize(image_HWC, (width, height), interpolation=method).astype(np.uint8, copy=False)
 
 
 class PairMeter:

@@ -14,10 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidgan.errors import InputError
+from vidgan.picture import OPENCV_SUFFIXES
 
 log = logging.getLogger(__name__)
-
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm"})
 
 
 def read_image(path: Path) -> NDArray[np.uint8]:
@@ -47,7 +46,7 @@ def load_folder(folder: Path, *, minimum: int) -> list[NDArray[np.uint8]]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder of pictures")
     images = []
-    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES):
+    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in OPENCV_SUFFIXES):
         try:
             image = read_image(path)
         except InputError as error:
@@ -59,7 +58,7 @@ def load_folder(folder: Path, *, minimum: int) -> list[NDArray[np.uint8]]:
         images.append(image)
     if not images:
         raise InputError(
-            f"{folder}: no pictures of at least {minimum} pixels a side; {sorted(IMAGE_SUFFIXES)} are read"
+            f"{folder}: no pictures of at least {minimum} pixels a side; {sorted(OPENCV_SUFFIXES)} are read"
         )
     return images
 

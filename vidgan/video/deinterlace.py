@@ -31,11 +31,6 @@ class Deinterlacer:
         self._key: tuple[int, int, str] | None = None
         self._time_base = Fraction(1, 1000)
 
-    @property
-    def is_active(self) -> bool:
-        """Whether bwdif has been at work."""
-        return self._graph is not None
-
     def push(self, frame: av.VideoFrame) -> Iterator[av.VideoFrame]:
         """Yield what is ready after `frame`; bwdif looks one frame ahead."""
         wanted = self._mode == "on" or (self._mode == "auto" and frame.interlaced_frame)

@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 
 from vidgan.errors import SinkError
 from vidgan.frame import Frame, VideoInfo
+from vidgan.picture import OPENCV_SUFFIXES
 from vidgan.video.copied import CopiedStreams
 from vidgan.video.encoder import Encoder, EncoderOptions, default_encoder
 from vidgan.video.grid import make_grid
@@ -30,7 +31,6 @@ _PICTURE_QUALITY = {
     ".jpeg": [cv2.IMWRITE_JPEG_QUALITY, 95],
     ".webp": [cv2.IMWRITE_WEBP_QUALITY, 95],
 }
-_WRITABLE_IMAGES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,8 +219,8 @@ class PictureSink:
         self._count = 0
         self._pattern = path.name if is_pattern(path.name) else "%05d.png" if series else None
         self._suffix = Path(self._pattern or path.name).suffix.lower()
-        if self._suffix not in _WRITABLE_IMAGES:
-            raise SinkError(f"{path}: pictures are written as {', '.join(sorted(_WRITABLE_IMAGES))}")
+        if self._suffix not in OPENCV_SUFFIXES:
+            raise SinkError(f"{path}: pictures are written as {', '.join(sorted(OPENCV_SUFFIXES))}")
         self._quality = _PICTURE_QUALITY.get(self._suffix, [])
         self._target: Target | SeriesTarget
         if self._pattern is None:

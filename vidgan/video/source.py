@@ -11,12 +11,12 @@ from types import TracebackType
 from typing import Self
 
 import av
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from vidgan.errors import SourceError
 from vidgan.frame import Frame, VideoInfo
+from vidgan.picture import resized
 from vidgan.video.colour import ToRGB, resolve, tagged_colour
 from vidgan.video.copied import CopiedStreams
 from vidgan.video.decoder import Decoder, open_container
@@ -206,9 +206,7 @@ class Source:
             self._size, self._first_colour, self._first_format = size, colour, pixel_format.name
         elif size != self._size:
             self._notices[f"a frame of another size was scaled to {self._size[0]}x{self._size[1]}"] += 1
-            shrinks = size[0] * size[1] > self._size[0] * self._size[1]
-            method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-            image = cv2.resize(image, self._size, interpolation=method).astype(np.uint8, copy=False)
+            image = resized(image, *self._size)
         return image
 
     def _describe(self, first: Frame) -> VideoInfo:
