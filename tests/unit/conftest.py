@@ -38,9 +38,9 @@ def small_stylenet():
     from vidgan.networks.generators import StyleNet
 
     torch.manual_seed(0)
-    network = StyleNet(width=8, num_blocks=1).folded()
+    network = StyleNet(width=8, num_blocks=1).eval()
     with torch.no_grad():
-        network.to_rgb[0].weight *= 100
+        network.to_rgb[0].weight *= 10
     return network
 
 

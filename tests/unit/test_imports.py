@@ -20,13 +20,17 @@ ALLOWED = {
     "runtime": BASE,
     "styles": BASE,
     "networks": BASE,
-    "stylizer": BASE | {"runtime", "styles"},
+    "blend": BASE | {"styles", "runtime"},
+    "stylizer": BASE | {"runtime", "styles", "blend"},
     "pipeline": BASE | {"stylizer", "temporal"},
     "job": BASE | {"pipeline", "video", "stylizer", "temporal", "runtime", "styles"},
     "judge": BASE | {"video", "temporal"},
-    "train": BASE | {"networks", "temporal", "runtime"},
+    "sheet": BASE | {"video", "styles", "stylizer"},
+    "train": BASE | {"networks", "temporal", "runtime", "video", "styles", "stylizer"},
+    "paint": BASE | {"networks", "temporal", "train", "video"},
     "cli": BASE
-    | {"job", "judge", "pipeline", "video", "stylizer", "temporal", "runtime", "styles", "train", "__init__"},
+    | {"job", "judge", "pipeline", "video", "stylizer", "temporal", "runtime", "styles", "train", "__init__"}
+    | {"blend", "sheet", "paint"},
     "__init__": BASE | {"job", "judge", "pipeline", "video", "stylizer", "temporal", "styles"},
 }
 HEAVY = {"av", "numpy", "cv2", "openvino", "torch", "kornia", "rich.progress", "onnx"}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Train networks: your own styles.", no_args_is_help=True)
 
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
+_LOOK, _TIME, _RESULT, _FINE = "Look", "Time and size", "Result", "Fine tuning"
+
 
 @app.callback()
 def _group() -> None:
@@ -24,79 +29,203 @@ def _group() -> None:
 
 @app.command("style")
 def style(
-    painting: Annotated[Path, typer.Argument(metavar="PAINTING", help="The picture whose manner is learnt.")],
-    content: Annotated[Path, typer.Option(help="Folder of photographs to learn on; a few dozen will do.")],
-    name: Annotated[str | None, typer.Option(help="Name of the style; PAINTING's by default.")] = None,
-    folder: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Where the style goes; your styles folder by default.")
+    paintings: Annotated[
+        list[Path], typer.Argument(metavar="PAINTING...", help="Whose manner is learnt; of several, the mean.")
+    ],
+    content: Annotated[
+        list[Path],
+        typer.Option(help="Folder of images and videos, or one of them; a few dozen pictures will do. Repeatable."),
+    ],
+    style_weight: Annotated[
+        float | None,
+        typer.Option(min=0, help="More makes it wilder, less keeps the picture; 3.", rich_help_panel=_LOOK),
     ] = None,
-    minutes: Annotated[float | None, typer.Option(min=0.1, help="How long to train, instead of --steps.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="How many steps; 2400 by default.")] = None,
-    style_weight: Annotated[float | None, typer.Option(min=0, help="More makes it wilder.")] = None,
-    style_width: Annotated[int | None, typer.Option(min=64, help="Painting's width in pixels: stroke size.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(min=0, help="Adam's step size.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Start of every random choice.")] = None,
+    style_scale: Annotated[
+        float | None, typer.Option(help="Size of the strokes: 0.5 finer, 2 coarser; 1.", rich_help_panel=_LOOK)
+    ] = None,
+    clip_weight: Annotated[
+        float | None,
+        typer.Option(min=0, help="Learn steadiness from the videos in --content too; try 80.", rich_help_panel=_LOOK),
+    ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            help="What judges the look: vgg16 or vgg19 (downloaded once), or torchvision's .pth.", rich_help_panel=_LOOK
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(help="How long it may take: 45m, 1h30m, 90s.", rich_help_panel=_TIME)
+    ] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Or how many steps; 2400.", rich_help_panel=_TIME)] = None,
+    size: Annotated[
+        str, typer.Option(help="tiny, small or base: faster, or closer to the painting.", rich_help_panel=_TIME)
+    ] = "small",
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            help="Finished style (name, folder or ONNX file) to imitate first; such steps are several times cheaper.",
+            rich_help_panel=_TIME,
+        ),
+    ] = None,
     start_from: Annotated[
-        Path | None, typer.Option(help="Begin with the weights of another run's checkpoint: a fraction of the time.")
+        Path | None,
+        typer.Option(
+            help="Begin with the weights of another run's checkpoint: a fraction of the time.", rich_help_panel=_TIME
+        ),
     ] = None,
-    licence: Annotated[str, typer.Option(help="Of the result, for its card.")] = "",
-    features: Annotated[Path | None, typer.Option(help="VGG16 weights: torchvision's .pth.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the style; PAINTING's by default.", rich_help_panel=_RESULT)
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="Where the style goes; your styles folder by default.", rich_help_panel=_RESULT
+        ),
+    ] = None,
+    description: Annotated[
+        str, typer.Option(help="What it does to a video, for its card.", rich_help_panel=_RESULT)
+    ] = "",
+    licence: Annotated[str, typer.Option(help="Of the result, for its card.", rich_help_panel=_RESULT)] = "",
+    learning_rate: Annotated[float | None, typer.Option(help="Adam's step size; 0.001.", rich_help_panel=_FINE)] = None,
+    batch: Annotated[int | None, typer.Option(help="Crops in a step; 4.", rich_help_panel=_FINE)] = None,
+    crop: Annotated[int | None, typer.Option(help="Their side in pixels; 256.", rich_help_panel=_FINE)] = None,
+    seed: Annotated[int | None, typer.Option(help="Start of every random choice.", rich_help_panel=_FINE)] = None,
+    save_every: Annotated[
+        float, typer.Option(min=0, help="Seconds between two checkpoints.", rich_help_panel=_FINE)
+    ] = 120,
 ) -> None:
     """Teach a small network to repaint any picture in the manner of PAINTING.
 
     An hour on two cores gives a usable look. The run is kept in OUTPUT/training: typing the same command again goes on
-    where it stopped, after Ctrl-C or a crash.
+    where it stopped, after Ctrl-C or a crash. Curves and pictures lie there too: tensorboard --logdir OUTPUT/training.
 
     For example:
 
-    vidgan train style starry.jpg --content photos/ --minutes 60
-    """
-    if importlib.util.find_spec("torch") is None or importlib.util.find_spec("kornia") is None:
-        raise RuntimeUnavailableError("training needs torch and kornia: pip install 'vidgan[train]'")
-    from vidgan.cli.values import as_input
-    from vidgan.train.style import StyleConfig
+    vidgan train style starry.jpg --content photos/ --budget 45m
 
+    vidgan train style starry.jpg --content photos/ --content holiday.mp4 --size base --name starry-base
+
+    vidgan train style starry.jpg --content photos/ --size tiny --teacher starry-base --budget 20m
+
+    torchrun --standalone --nproc_per_node 4 -m vidgan.cli.main train style starry.jpg --content photos/
+    """
+    missing = [name for name in ("torch", "kornia", "accelerate") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise RuntimeUnavailableError(f"training needs {' and '.join(missing)}: pip install 'vidgan[train]'")
+    from vidgan.cli.values import as_input
+    from vidgan.train.style import SIZES, StyleConfig
+
+    if size not in SIZES:
+        raise InputError(f"--size {size}: choose {', '.join(SIZES)}")
+    if name == "none":
+        raise InputError("--name none: this name means no style at all")
+    width, num_blocks = SIZES[size]
     chosen: dict[str, Any] = {
         "style_weight": style_weight,
-        "style_width": style_width,
+        "style_scale": style_scale,
+        "clip_weight": clip_weight,
         "learning_rate": learning_rate,
+        "batch": batch,
+        "crop": crop,
         "seed": seed,
         "steps": steps,
     }
     with as_input():
+        seconds = duration(budget) if budget and steps is None else None
         config = StyleConfig(
-            style=painting,
-            content=content,
-            features=features,
+            styles=tuple(paintings),
+            content=tuple(content),
+            width=width,
+            num_blocks=num_blocks,
+            features=_find_features(features),
             start_from=start_from,
-            **{k: v for k, v in chosen.items() if v is not None},
+            teacher=teacher,
+            **{key: value for key, value in chosen.items() if value is not None},
         )
-        _train(config, name or painting.stem, folder, minutes=minutes if steps is None else None, licence=licence)
+        _train(config, _Result(name or paintings[0].stem, folder, licence, description), seconds, save_every)
 
 
-def _train(config: StyleConfig, name: str, folder: Path | None, *, minutes: float | None, licence: str) -> None:
+@dataclass(frozen=True)
+class _Result:
+    name: str
+    folder: Path | None
+    licence: str
+    description: str
+
+
+def _train(config: StyleConfig, result: _Result, seconds: float | None, save_every_seconds: float) -> None:
+    from contextlib import ExitStack
     from dataclasses import replace
 
     from vidgan.cli.progress import Bar
+    from vidgan.cli.signals import stop_on_signal
     from vidgan.styles import find_style, style_folders
+    from vidgan.train.budget import plan_steps
+    from vidgan.train.checkpoint import seconds_of
     from vidgan.train.publish import publish_style
-    from vidgan.train.style import StepReport, plan_steps, train_style
+    from vidgan.train.run import RunOptions, StepReport, TrainingInterrupted, open_accelerator
+    from vidgan.train.style import family_of, train_style
 
-    if name == "none":
-        raise InputError("--name none: this name means no style at all")
     own = style_folders()[0]
-    folder = folder or own / name
+    folder = result.folder or own / result.name
     checkpoint = folder / "training" / "checkpoint.pt"
-    if minutes is not None:
-        config = replace(config, steps=plan_steps(config, minutes, checkpoint))
-        print(f"{minutes:g} minutes are {config.steps} steps here", file=sys.stderr)
-    with Bar(f"train {name}", unit="steps") as bar:
+    is_main = open_accelerator().is_main_process
+    with ExitStack() as stack:
+        stop = stack.enter_context(stop_on_signal())
+        try:
+            if seconds is not None:
+                config = replace(config, steps=plan_steps(config, seconds, checkpoint, stop))
+                if is_main:
+                    print(f"{seconds:g} seconds are {config.steps} steps here", file=sys.stderr)
+            bar = stack.enter_context(Bar(f"train {result.name}", unit="steps")) if is_main else None
 
-        def show(report: StepReport) -> None:
-            losses = " ".join(f"{key} {value:.3g}" for key, value in report.losses.items())
-            bar.update(report.step, config.steps, losses)
+            def show(report: StepReport) -> None:
+                losses = " ".join(f"{key} {value:.3g}" for key, value in report.losses.items())
+                if bar:
+                    bar.update(report.step, config.steps, losses)
 
-        network = train_style(config, checkpoint, report=show)
-    publish_style(network, config, folder, name=name, licence=licence)
+            options = RunOptions(report=show, save_every_seconds=save_every_seconds, stop=stop)
+            network = train_style(config, checkpoint, options)
+        except TrainingInterrupted as interruption:
+            if is_main:
+                print(f"stopped after {interruption.step} steps; the same command goes on", file=sys.stderr)
+            raise typer.Exit(130) from None
+    if not is_main:
+        return
+    print("exporting and measuring", file=sys.stderr)
+    publish_style(
+        network,
+        config,
+        folder,
+        name=result.name,
+        licence=result.licence,
+        description=result.description,
+        family=family_of(config, checkpoint),
+        notes={"minutes": round(seconds_of(checkpoint) / 60, 1)} if checkpoint.exists() else None,
+    )
     style = find_style(folder)
-    print(f"{style.path}: use it with --style {name if folder.parent == own else folder}")
+    print(f"{style.path}: use it with --style {result.name if folder.parent == own else folder}")
+
+
+def _find_features(choice: str | None) -> Path | None:
+    from vidgan.cli.progress import Bar
+    from vidgan.train.weights import find_features
+
+    with Bar("download weights", unit="MB") as bar:
+        return find_features(
+            choice, report=lambda name, done, total: bar.update(done >> 20, total and total >> 20, name)
+        )
+
+
+def duration(text: str) -> float:
+    """Read `45m`, `1h30m` or `90s` as seconds.
+
+    Raises:
+        ValueError: it is none, or shorter than a second.
+    """
+    match = _DURATION.fullmatch(text.strip().lower())
+    hours, minutes, seconds = (float(part or 0) for part in match.groups()) if match else (0, 0, 0)
+    total = 3600 * hours + 60 * minutes + seconds
+    if total < 1:
+        raise ValueError(f"--budget {text}: give hours, minutes and seconds, such as 45m, 1h30m or 90s")
+    return total

