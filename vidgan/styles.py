@@ -53,6 +53,8 @@ class Style:
     margin: int = 0
     """Pixels mirrored around the picture before the network and cut off after it, against what its own padding draws
     along the borders."""
+    family: str = ""
+    """Styles with the same word here began as one network, so that their weights may be interpolated; empty: none."""
     card: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """Everything that the card holds, such as the tables `training` and `measured`."""
 
@@ -79,6 +81,18 @@ def find_style(name_or_path: str | Path) -> Style:
     close = difflib.get_close_matches(name_or_path, names, n=3)
     hint = f"did you mean {' or '.join(close)}? " if close else ""
     raise StyleError(f"no style is called {name_or_path!r}; {hint}known styles: {_known_names()}")
+
+
+def style_exists(text: str) -> bool:
+    """Say whether `find_style` would find something under this name or path, be it whole or broken."""
+    try:
+        if _looks_like_path(text):
+            return Path(text).expanduser().exists()
+        if not text or text == IDENTITY_NAME:
+            return False
+        return any(folder.is_dir() for folder in (*(root / text for root in style_folders()), Path(text)))
+    except (OSError, RuntimeError):  # a name that is too long, or the home of somebody unknown
+        return False
 
 
 def list_styles() -> list[Style]:
@@ -169,7 +183,7 @@ def _read_card(path: Path) -> dict[str, Any]:
 
 
 def _style_from_card(model: Path, default_name: str, card_path: Path, card: dict[str, Any]) -> Style:
-    texts = {key: card.get(key, "") for key in ("name", "title", "description", "licence", "sha256")}
+    texts = {key: card.get(key, "") for key in ("name", "title", "description", "licence", "family", "sha256")}
     for key, value in texts.items():
         if not isinstance(value, str):
             raise StyleError(f'{card_path}: {key} is {value!r}; write it as text: {key} = "..."')

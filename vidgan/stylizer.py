@@ -10,8 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vidgan.blend import resolve_style
 from vidgan.runtime import Runtime, RuntimeReport, open_runtime
-from vidgan.styles import IDENTITY_NAME, Style, find_style
+from vidgan.styles import IDENTITY_NAME, Style
 
 Image = NDArray[np.uint8]
 
@@ -25,8 +26,8 @@ class Stylizer:
     whatever the size.
 
     Args:
-        style: A style, its name, or the path of its folder or ONNX file. "none" copies pictures untouched, and
-            then only `size` matters.
+        style: A style, its name, the path of its folder or ONNX file, or a blend such as "ink:0.7+chalk:0.3". "none"
+            copies pictures untouched, and then only `size` matters.
         size: Width and height of the pictures, in pixels.
         strength: 0..1, the share of the style in a linear blend of RGB values with the source. At 0 the result is
             the source, at 1 the style, both to the bit.
@@ -35,7 +36,7 @@ class Stylizer:
         runtime: As in `vidgan.runtime.open_runtime`, like the following ones.
         device: "auto", or the runtime's name of a device.
         precision: "auto", "f32", "f16" or "bf16".
-        cache_dir: Where compiled networks are kept; by default the user's cache folder.
+        cache_dir: Where compiled networks and blends are kept; by default the user's cache folder.
         depth: How many pictures may be in flight; by default what the device needs to stay busy.
         num_threads: CPU threads; by default the runtime decides.
 
@@ -67,7 +68,7 @@ class Stylizer:
         self.style: Style | None = None
         self._runtime: Runtime | None = None
         if style != IDENTITY_NAME:
-            self.style = style if isinstance(style, Style) else find_style(style)
+            self.style = style if isinstance(style, Style) else resolve_style(style, cache_dir=cache_dir)
             padded_size = tuple(fit_size(length, self.style) for length in size)
             self._runtime = open_runtime(
                 self.style.path,

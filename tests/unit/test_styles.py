@@ -8,7 +8,7 @@ import pytest
 
 from vidgan import styles
 from vidgan.errors import StyleError
-from vidgan.styles import Style, find_style, list_styles, style_folders
+from vidgan.styles import Style, find_style, list_styles, style_exists, style_folders
 
 MODEL = b"not read here"
 
@@ -196,3 +196,26 @@ def test_folders(monkeypatch):
     repository = Path(styles.__file__).parents[1]
     monkeypatch.delenv("VIDGAN_STYLES")
     assert style_folders() == [platformdirs.user_data_path("vidgan") / "styles", repository / "engines"]
+
+
+def test_family(own, one_line):
+    make_style(own / "ink", 'family = "drawn"')
+    make_style(own / "chalk")
+    assert (find_style("ink").family, find_style("chalk").family) == ("drawn", "")
+    make_style(own / "ink", "family = 3")
+    with pytest.raises(StyleError) as caught:
+        find_style("ink")
+    one_line(caught.value, own / "ink", "family is 3")
+
+
+def test_what_exists(own, shipped, tmp_path, monkeypatch):
+    make_style(shipped / "ink")
+    make_style(own / "a:1+b", "title = ")
+    model = make_style(tmp_path / "work" / "here") / "model.onnx"
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for there in ("ink", "a:1+b", "here", "./here", "~/work", str(model)):
+        assert style_exists(there), there
+    long = "x" * 300
+    for absent in ("", "none", "chalk", "ink ", "./ink", "~/ink", "~nobody-of-this-name/ink", long, f"./{long}"):
+        assert not style_exists(absent), absent

@@ -67,6 +67,20 @@ def test_any_size(invert, size, noise):
     assert stylizer.report.size == (fit_size(size[0], invert), fit_size(size[1], invert))
 
 
+def test_a_blend_by_its_text(invert_onnx, tmp_path, monkeypatch, noise):
+    for name in ("negative", "other"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "model.onnx").write_bytes(invert_onnx.read_bytes())
+        (folder / "card.toml").write_text("size_multiple = 4\nminimum_size = 16\nfamily = 'x'")
+    monkeypatch.setenv("VIDGAN_STYLES", str(tmp_path))
+    with Stylizer("negative:2+other:1", size=(20, 16), cache_dir=tmp_path / "cache") as stylizer:
+        assert stylizer.style.name == "negative:0.667+other:0.333"
+        np.testing.assert_array_equal(stylizer(noise(20, 16)), 255 - noise(20, 16))
+    with pytest.raises(StyleError, match="negativ"):
+        Stylizer("negativ+other", size=(20, 16))
+
+
 def test_style_by_path_and_by_name(invert_onnx, tmp_path, monkeypatch, noise):
     folder = tmp_path / "negative"
     folder.mkdir()

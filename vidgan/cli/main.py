@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vidgan.cli import doctor, measure, styles, stylize, train
+from vidgan.cli import doctor, measure, paint, sheet, styles, stylize, train
 from vidgan.errors import InputError, MachineError
 
 app = typer.Typer(
@@ -21,7 +21,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("stylize")(stylize.command)
+app.command("paint")(paint.command)
 app.command("styles")(styles.command)
+app.command("sheet")(sheet.command)
 app.command("measure")(measure.command)
 app.command("doctor")(doctor.command)
 app.add_typer(train.app, name="train")

@@ -27,9 +27,9 @@ def command(
         str,
         typer.Option("-o", "--output", metavar="OUT", help="File (container by extension), folder, pattern, or -."),
     ],
-    style: Annotated[str, typer.Option(help="Name, ONNX file or folder; none copies.", rich_help_panel=_LOOK)] = (
-        "starry-night"
-    ),
+    style: Annotated[
+        str, typer.Option(help="Name, file, folder or blend (A:0.7+B:0.3); none copies.", rich_help_panel=_LOOK)
+    ] = "starry-night",
     strength: Annotated[float, typer.Option(help="0 source, 1 style.", rich_help_panel=_LOOK)] = 1.0,
     keep_colour: Annotated[
         bool, typer.Option("--keep-colour", help="Brightness from the style, colours from IN.", rich_help_panel=_LOOK)
