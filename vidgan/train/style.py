@@ -7,6 +7,8 @@ is moved and made noisy must come out as the moved result. Where the content hol
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,11 +19,10 @@ from torch import Tensor
 from vidgan.errors import InputError
 from vidgan.networks.generators import SIZES as SIZES
 from vidgan.networks.generators import StyleNet
-from vidgan.train.checkpoint import load_parts
+from vidgan.train.checkpoint import load_parts, read_checkpoint
 from vidgan.train.clips import Clips
 from vidgan.train.criterion import CONTENT_LAYER, STYLE_LAYERS
 from vidgan.train.data import LEAST_PAINTING, Content, Crops, load_content
-from vidgan.train.family import found_family, read_family
 from vidgan.train.run import Run, RunOptions, open_accelerator
 from vidgan.train.style_losses import PAINTING_WIDTH, StyleCriterion
 
@@ -160,7 +161,7 @@ def train_style(config: StyleConfig, checkpoint: Path, options: RunOptions | Non
 
 
 def family_of(config: StyleConfig, checkpoint: Path | None = None) -> str:
-    """Return the family of a run: that of the one it started from, or a new one.
+    """Return the family of a run: that of the one it started from, or one of its own, which its settings name.
 
     Args:
         config: the run.
@@ -169,12 +170,11 @@ def family_of(config: StyleConfig, checkpoint: Path | None = None) -> str:
     Raises:
         InputError: the checkpoint, or the one it started from, can't be read.
     """
-    if checkpoint and checkpoint.exists():
-        return read_family(checkpoint)
-    if config.start_from:
-        return read_family(config.start_from)
-    paintings = [path.name for path in config.styles]
-    return found_family(seed=config.seed, width=config.width, num_blocks=config.num_blocks, paintings=paintings)
+    ancestor = checkpoint if checkpoint and checkpoint.exists() else config.start_from
+    if ancestor:
+        return str(read_checkpoint(ancestor).get("family", ""))
+    settings = json.dumps(asdict(config), default=lambda path: path.name, sort_keys=True)
+    return hashlib.sha256(settings.encode()).hexdigest()
 
 
 def _clips(config: StyleConfig, content: Content) -> Clips | None:
