@@ -216,6 +216,9 @@ def test_a_style_that_does_not_fit_is_one_line_and_the_checkpoint_stays(pictures
     [
         (["--size", "huge"], "choose tiny, small, base"),
         (["--budget", "soon"], "such as 45m"),
+        (["--steps", "3", "--budget", "5s"], "give one of them"),
+        (["--name", "a/b"], "it becomes a folder"),
+        (["--name", "a+b"], "it becomes a folder"),
         (["--style-scale", "100"], "style_scale 100"),
         (["--features", "nowhere.pth"], "nowhere.pth: no such file"),
         (["--teacher", "nobody"], "no style is called 'nobody'"),
@@ -227,3 +230,10 @@ def test_what_cannot_be_is_one_line(pictures, tmp_path, change, words):
     done = vidgan(*kept, *change)
     assert done.returncode == 2
     assert words in done.stderr.decode().splitlines()[-1]
+
+
+def test_a_shipped_style_is_not_hidden_by_accident(pictures):
+    arguments = ["train", "style", str(pictures / "painting.png"), "--content", str(pictures), "--name", "scream"]
+    done = vidgan(*arguments)
+    assert done.returncode == 2
+    assert "it would hide the style" in done.stderr.decode().splitlines()[-1]

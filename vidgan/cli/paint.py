@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vidgan.cli import weights
 from vidgan.errors import InputError, RuntimeUnavailableError
 
 if TYPE_CHECKING:
@@ -49,9 +50,7 @@ def command(
         int | None, typer.Option(help="Paint with at most so many pixels across; 1024.", rich_help_panel=_WORK)
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Start of every random choice.", rich_help_panel=_WORK)] = None,
-    features: Annotated[
-        Path | None, typer.Option(help="VGG16 weights: torchvision's .pth.", rich_help_panel=_WORK)
-    ] = None,
+    features: Annotated[str | None, typer.Option(help=weights.HELP, rich_help_panel=_WORK)] = None,
     frame_iterations: Annotated[
         int | None, typer.Option(help="Looks at every frame after a shot's first; 60.", rich_help_panel=_VIDEO)
     ] = None,
@@ -92,7 +91,7 @@ def command(
         "num_scales": scales,
         "longest_side": longest_side,
         "seed": seed,
-        "features": features,
+        "features": weights.find_features(features),
         "frame_iterations": frame_iterations,
         "temporal_weight": temporal_weight,
     }

@@ -58,7 +58,7 @@ def _show(found: list[Style]) -> None:
     figures = {
         "MB": [f"{style.path.stat().st_size / 1e6:.1f}" for style in found],
         "fps": [number(measured(style, "fps")) for style in found],
-        "steadiness": [number(measured(style, "floors", "warping")) for style in found],
+        "steadiness": [number(measured(style, "floors")) for style in found],
     }
     figures = {name: column for name, column in figures.items() if any(column)}
     for name in figures:
@@ -75,7 +75,7 @@ def _show(found: list[Style]) -> None:
     console.print(f"\nSearched in: {places}", style="dim", markup=False)
 
 
-def measured(style: Style, *words: str) -> float | None:
-    """Return the first number in the card's `[measured]` whose key holds the first of `words` that any key holds."""
+def measured(style: Style, word: str) -> float | None:
+    """Return the first number in the card's `[measured]` whose key holds `word`."""
     numbers = {key: value for key, value in style.card.get("measured", {}).items() if type(value) in (int, float)}
-    return next((float(numbers[key]) for word in words for key in numbers if word in key), None)
+    return next((float(value) for key, value in numbers.items() if word in key), None)

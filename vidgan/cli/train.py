@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vidgan.cli import weights
 from vidgan.errors import InputError, RuntimeUnavailableError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Train networks: your own styles.", no_args_is_help=True)
 
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
+_NAME = re.compile(r"\w[\w .-]*")
 _LOOK, _TIME, _RESULT, _FINE = "Look", "Time and size", "Result", "Fine tuning"
 
 
@@ -49,9 +51,7 @@ def style(
     ] = None,
     features: Annotated[
         str | None,
-        typer.Option(
-            help="What judges the look: vgg16 or vgg19 (downloaded once), or torchvision's .pth.", rich_help_panel=_LOOK
-        ),
+        typer.Option(help=weights.HELP, rich_help_panel=_LOOK),
     ] = None,
     budget: Annotated[
         str | None, typer.Option(help="How long it may take: 45m, 1h30m, 90s.", rich_help_panel=_TIME)
@@ -96,8 +96,9 @@ def style(
 ) -> None:
     """Teach a small network to repaint any picture in the manner of PAINTING.
 
-    An hour on two cores gives a usable look. The run is kept in OUTPUT/training: typing the same command again goes on
-    where it stopped, after Ctrl-C or a crash. Curves and pictures lie there too: tensorboard --logdir OUTPUT/training.
+    Half an hour on two cores gives a usable look. The run is kept in OUTPUT/training: typing the same command again
+    goes on where it stopped, after Ctrl-C or a crash. Curves and pictures lie there too: tensorboard --logdir
+    OUTPUT/training.
 
     For example:
 
@@ -117,8 +118,10 @@ def style(
 
     if size not in SIZES:
         raise InputError(f"--size {size}: choose {', '.join(SIZES)}")
-    if name == "none":
-        raise InputError("--name none: this name means no style at all")
+    if budget and steps:
+        raise InputError(f"--budget {budget} and --steps {steps}: give one of them")
+    name = name or paintings[0].stem
+    _check_name(name, folder)
     width, num_blocks = SIZES[size]
     chosen: dict[str, Any] = {
         "style_weight": style_weight,
@@ -131,18 +134,18 @@ def style(
         "steps": steps,
     }
     with as_input():
-        seconds = duration(budget) if budget and steps is None else None
+        seconds = duration(budget) if budget else None
         config = StyleConfig(
             styles=tuple(paintings),
             content=tuple(content),
             width=width,
             num_blocks=num_blocks,
-            features=_find_features(features),
+            features=weights.find_features(features),
             start_from=start_from,
             teacher=teacher,
             **{key: value for key, value in chosen.items() if value is not None},
         )
-        _train(config, _Result(name or paintings[0].stem, folder, licence, description), seconds, save_every)
+        _train(config, _Result(name, folder, licence, description), seconds, save_every)
 
 
 @dataclass(frozen=True)
@@ -175,7 +178,9 @@ def _train(config: StyleConfig, result: _Result, seconds: float | None, save_eve
         try:
             if seconds is not None:
                 config = replace(config, steps=plan_steps(config, seconds, checkpoint, stop))
-                if is_main:
+                if is_main and checkpoint.exists():
+                    print(f"going on with a run of {config.steps} steps; --budget is for new ones", file=sys.stderr)
+                elif is_main:
                     print(f"{seconds:g} seconds are {config.steps} steps here", file=sys.stderr)
             bar = stack.enter_context(Bar(f"train {result.name}", unit="steps")) if is_main else None
 
@@ -207,14 +212,18 @@ def _train(config: StyleConfig, result: _Result, seconds: float | None, save_eve
     print(f"{style.path}: use it with --style {result.name if folder.parent == own else folder}")
 
 
-def _find_features(choice: str | None) -> Path | None:
-    from vidgan.cli.progress import Bar
-    from vidgan.train.weights import find_features
+def _check_name(name: str, folder: Path | None) -> None:
+    from vidgan.styles import style_folders
 
-    with Bar("download weights", unit="MB") as bar:
-        return find_features(
-            choice, report=lambda name, done, total: bar.update(done >> 20, total and total >> 20, name)
+    if name == "none":
+        raise InputError("--name none: this name means no style at all")
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"--name {name}: it becomes a folder and a word in blends; take letters, digits, dots, dashes, underscores"
         )
+    own, shipped = style_folders()
+    if folder is None and (shipped / name).is_dir() and not (own / name).is_dir():
+        raise InputError(f"--name {name}: it would hide the style of that name that comes with vidgan; give another")
 
 
 def duration(text: str) -> float:
