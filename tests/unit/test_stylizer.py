@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from vidgan.errors import MachineError, StyleError
+from vidgan.picture import with_colour_of
 from vidgan.styles import Style
-from vidgan.stylizer import Stylizer, fit_size, pad, with_colour_of
+from vidgan.stylizer import Stylizer, fit_size, pad
 
 
 @pytest.fixture

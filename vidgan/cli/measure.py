@@ -143,5 +143,7 @@ def _show(found: Measurement) -> None:
 
 
 def _refuse_own_input(locations: list[str], report: Path | None) -> None:
-    if report and report.exists() and any(Path(x).exists() and report.samefile(x) for x in locations):
+    from vidgan.video.target import is_same_file
+
+    if report and any(is_same_file(report, location) for location in locations):
         raise InputError(f"--report {report}: is one of the videos")

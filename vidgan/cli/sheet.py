@@ -67,11 +67,11 @@ def command(
 def _check_result(location: str, result: Path, *, overwrite: bool) -> None:
     """Refuse before the work what would fail after it."""
     from vidgan.picture import OPENCV_SUFFIXES
-    from vidgan.video.target import Target
+    from vidgan.video.target import Target, is_same_file
 
     if result.suffix.lower() not in OPENCV_SUFFIXES:
         raise SinkError(f"{result}: a sheet is a picture; write it as {', '.join(sorted(OPENCV_SUFFIXES))}")
-    if Path(location).exists() and result.exists() and result.samefile(location):
+    if is_same_file(location, result):
         raise SinkError(f"{result}: source and result are the same file")
     Target(result, overwrite=overwrite)
 

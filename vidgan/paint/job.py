@@ -22,6 +22,7 @@ from vidgan.paint.video import painted_frames
 from vidgan.train.data import read_image
 from vidgan.video.sink import SinkOptions, open_sink
 from vidgan.video.source import SourceOptions, open_source
+from vidgan.video.target import is_same_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,12 +134,8 @@ def _read_painting(path: Path) -> NDArray[np.uint8]:
 
 
 def _refuse_same(result: str | Path, given: Sequence[str | Path]) -> None:
-    target = Path(result)
-    if str(result) == "-" or not target.exists():
-        return
     for location in given:
-        source = Path(location)
-        if source.exists() and target.samefile(source):
+        if is_same_file(location, result):
             raise SinkError(
                 f"{result}: the result would replace {location}, which is painted from; choose another name"
             )

@@ -15,8 +15,6 @@ Optimiser = Literal["lbfgs", "adam"]
 
 LEAST_SIDE = 32
 """Pixels that each side of a picture or painting must have: the deepest features are 8 times coarser."""
-PAINTING_WIDTH = 640
-"""Pixels across of a painting at `style_scale` 1, as in the style recipe."""
 
 
 @dataclass(frozen=True, kw_only=True)

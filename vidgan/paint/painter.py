@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -22,10 +21,10 @@ from vidgan.errors import InputError
 from vidgan.networks.perceptual import VGGFeatures
 from vidgan.paint.checks import Image, check_picture
 from vidgan.paint.descent import Descent
-from vidgan.paint.options import LEAST_SIDE, PAINTING_WIDTH, PaintOptions, PaintProgress
-from vidgan.picture import resized
+from vidgan.paint.options import LEAST_SIDE, PaintOptions, PaintProgress
+from vidgan.picture import resized, with_colour_of
 from vidgan.train.criterion import CONTENT_LAYER, STYLE_LAYERS, PerceptualCriterion
-from vidgan.train.data import to_tensor
+from vidgan.train.data import PAINTING_WIDTH, painting_across, to_tensor
 
 LEAST_COARSE_SIDE = 64
 """Scales with fewer pixels on the short side are left out: nothing of the content is left there."""
@@ -152,7 +151,7 @@ class Painter:
         height, width = content_HWC.shape[:2]
         levels = painted_1CHW.detach()[0].permute(1, 2, 0).clamp(0, 1).mul(255).round().byte().cpu().numpy()
         picture = resized(np.ascontiguousarray(levels), width, height)
-        return with_chroma_of(content_HWC, picture) if self.options.keep_colour else picture
+        return with_colour_of(content_HWC, picture) if self.options.keep_colour else picture
 
     def tensor(self, image_HWC: Image) -> Tensor:
         """Bring a picture to the device, as float `(1, 3, H, W)` in 0..1."""
@@ -162,7 +161,7 @@ class Painter:
         """Return the criterion whose paintings are as much smaller as the picture is."""
         if factor not in self._criteria:
             across = PAINTING_WIDTH * self.options.style_scale * factor
-            sized = [self.tensor(_across(painting, across)) for painting in self._paintings]
+            sized = [self.tensor(painting_across(painting, across)) for painting in self._paintings]
             self._criteria[factor] = PerceptualCriterion(self._features, sized)
         return self._criteria[factor]
 
@@ -209,13 +208,6 @@ def share(iterations: int, num_scales: int) -> list[int]:
     return [*[each] * (num_scales - 1), iterations - each * (num_scales - 1)]
 
 
-def with_chroma_of(source_HWC: Image, painted_HWC: Image) -> Image:
-    """Return the luma of `painted_HWC` with the chroma of `source_HWC`: full-range YCrCb, BT.601, as JPEG (T.871)."""
-    combined = cv2.cvtColor(source_HWC, cv2.COLOR_RGB2YCrCb)
-    combined[..., 0] = cv2.cvtColor(painted_HWC, cv2.COLOR_RGB2YCrCb)[..., 0]
-    return cv2.cvtColor(combined, cv2.COLOR_YCrCb2RGB).astype(np.uint8, copy=False)
-
-
 class _Features(VGGFeatures):
     """The features in bf16 where the processor has it; what is computed from them stays float32."""
 
@@ -241,9 +233,3 @@ def _at(x: Tensor, factor: float) -> Tensor:
         return x
     height, width = (max(LEAST_SIDE, round(side * factor)) for side in x.shape[2:])
     return F.interpolate(x, size=(height, width), mode="area")
-
-
-def _across(painting_HWC: Image, width: float) -> Image:
-    """Bring a painting to a width, but no side below what the features need."""
-    height = painting_HWC.shape[0] * width / painting_HWC.shape[1]
-    return resized(painting_HWC, max(LEAST_COARSE_SIDE, round(width)), max(LEAST_COARSE_SIDE, round(height)))

@@ -15,11 +15,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidgan.errors import InputError
-from vidgan.picture import OPENCV_SUFFIXES
+from vidgan.picture import OPENCV_SUFFIXES, resized
 from vidgan.train.moments import LARGEST_SIDE, VIDEO_SUFFIXES, Moment, read_moments
 
 log = logging.getLogger(__name__)
 
+PAINTING_WIDTH = 640
+"""Pixels across that a painting is resized to at `style_scale` 1."""
 LEAST_PAINTING = 64
 """Pixels that each side of a painting must have; fewer have no manner to speak of."""
 _WHOLE_SLICE = slice(None)
@@ -52,9 +54,13 @@ def read_painting(path: Path, width: int) -> NDArray[np.uint8]:
             f"{path}: {image.shape[1]}x{image.shape[0]} pixels are too few to learn a style from; give a picture of "
             f"at least {LEAST_PAINTING} a side"
         )
-    height = max(LEAST_PAINTING, round(image.shape[0] * width / image.shape[1]))
-    method = cv2.INTER_AREA if width < image.shape[1] else cv2.INTER_CUBIC
-    return cv2.resize(image, (width, height), interpolation=method).astype(np.uint8, copy=False)
+    return painting_across(image, width)
+
+
+def painting_across(painting_HWC: NDArray[np.uint8], width: float) -> NDArray[np.uint8]:
+    """Bring a painting to a width in pixels, but no side below `LEAST_PAINTING`."""
+    height = painting_HWC.shape[0] * width / painting_HWC.shape[1]
+    return resized(painting_HWC, max(LEAST_PAINTING, round(width)), max(LEAST_PAINTING, round(height)))
 
 
 @dataclass(frozen=True, kw_only=True)

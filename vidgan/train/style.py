@@ -22,9 +22,9 @@ from vidgan.networks.generators import StyleNet
 from vidgan.train.checkpoint import load_parts, read_checkpoint
 from vidgan.train.clips import Clips
 from vidgan.train.criterion import CONTENT_LAYER, STYLE_LAYERS
-from vidgan.train.data import LEAST_PAINTING, Content, Crops, load_content
+from vidgan.train.data import LEAST_PAINTING, PAINTING_WIDTH, Content, Crops, load_content
 from vidgan.train.run import Run, RunOptions, open_accelerator
-from vidgan.train.style_losses import PAINTING_WIDTH, StyleCriterion
+from vidgan.train.style_losses import StyleCriterion
 
 _SHOWN_STEP, _SHOWN = 2**31, 4
 """A step beyond every run: its first crops are the fixed pictures of the curves."""

@@ -20,14 +20,12 @@ from vidgan.stylizer import Stylizer
 from vidgan.temporal.warp import warp_tensor
 from vidgan.train.clips import Clips
 from vidgan.train.criterion import PerceptualCriterion
-from vidgan.train.data import random_flow, read_painting, to_tensor
+from vidgan.train.data import PAINTING_WIDTH, random_flow, read_painting, to_tensor
 from vidgan.train.losses import clip_feature_loss, clip_output_loss, total_variation
 
 if TYPE_CHECKING:
     from vidgan.train.style import StyleConfig
 
-PAINTING_WIDTH = 640
-"""Pixels across that a painting is resized to at `style_scale` 1."""
 CLIP_FEATURES = 0.025
 """Weight of ReCoNet's feature-level loss to its output-level one. Theirs is 1e5 to 2e5; ours is a fraction of the
 features' mean square rather than a square of colours, whose variance in styled pictures is about 0.05."""

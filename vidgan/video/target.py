@@ -17,6 +17,12 @@ from vidgan.video.images import pattern_expression
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
+def is_same_file(one: str | Path, other: str | Path) -> bool:
+    """Say whether two locations are one file that exists. Standard input and output ("-") are no files."""
+    paths = Path(one), Path(other)
+    return "-" not in (str(one), str(other)) and all(path.exists() for path in paths) and paths[0].samefile(paths[1])
+
+
 class Target:
     """A file in the making. Nothing stands under its final name before `commit`."""
 

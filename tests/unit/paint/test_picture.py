@@ -8,8 +8,9 @@ import pytest
 
 from vidgan.errors import InputError
 from vidgan.paint.options import PaintOptions
-from vidgan.paint.painter import coarse_factors, share, with_chroma_of
+from vidgan.paint.painter import coarse_factors, share
 from vidgan.paint.picture import paint_picture
+from vidgan.picture import with_colour_of
 
 QUICK = {"iterations": 12, "num_scales": 1, "style_scale": 0.1}
 """A painting 64 pixels across."""
@@ -88,7 +89,7 @@ def test_the_same_seed_gives_the_same_picture_and_another_another(content, paint
 
 def test_kept_colours_are_the_sources(content, painting, painted):
     result = paint(content, painting, keep_colour=True)
-    assert np.array_equal(result, with_chroma_of(content, painted))
+    assert np.array_equal(result, with_colour_of(content, painted))
     was, now, without = (
         cv2.cvtColor(picture, cv2.COLOR_RGB2YCrCb)[..., 1:].astype(int) for picture in (content, result, painted)
     )
