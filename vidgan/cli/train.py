@@ -96,7 +96,7 @@ def style(
 ) -> None:
     """Teach a small network to repaint any picture in the manner of PAINTING.
 
-    Half an hour on two cores gives a usable look. The run is kept in OUTPUT/training: typing the same command again
+    Under an hour on two cores gives a usable look. The run is kept in OUTPUT/training: typing the same command again
     goes on where it stopped, after Ctrl-C or a crash. Curves and pictures lie there too: tensorboard --logdir
     OUTPUT/training.
 
