@@ -10,8 +10,8 @@ from onnx import helper, numpy_helper
 
 from vidgan.runtime.openvino import read_network
 
-_PLAIN, _GROUPED = "Convolution", "GroupConvolution"
-_UNCOUNTED = frozenset({"ConvolutionBackpropData", "GroupConvolutionBackpropData", "DeformableConvolution", "MatMul"})
+_PLAIN, _GROUPED, _TRANSPOSED = "Convolution", "GroupConvolution", "ConvolutionBackpropData"
+_UNCOUNTED = frozenset({"GroupConvolutionBackpropData", "DeformableConvolution", "MatMul"})
 
 
 def count_gflop(path: Path, *, width: int, height: int) -> float:
@@ -33,11 +33,14 @@ def count_gflop(path: Path, *, width: int, height: int) -> float:
     for node in model.get_ops():
         kind = node.get_type_name()
         if kind in _UNCOUNTED:
-            raise ValueError(f"{path}: has a {kind}; only plain and grouped convolutions are counted")
+            raise ValueError(f"{path}: has a {kind}; only convolutions, plain, grouped or transposed, are counted")
         if kind in (_PLAIN, _GROUPED):
             # Weights are (out, in, height, width), after the number of groups where there are some.
             kernel = list(node.input(1).get_shape())[1 if kind == _PLAIN else 2 :]
             products += math.prod(node.output(0).get_shape()) * math.prod(kernel)
+        elif kind == _TRANSPOSED:
+            # Each number of the input meets every weight (in, out, height, width) of its channel.
+            products += math.prod(node.input(0).get_shape()) * math.prod(list(node.input(1).get_shape())[1:])
     return 2 * products / 1e9
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+from collections import OrderedDict
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -69,6 +73,32 @@ class StyleNet(nn.Module):
         """Paint pictures from the features of `encode`."""
         features_NCHW = self.up(F.interpolate(features_NCHW, scale_factor=2.0, mode="nearest"))
         return self.to_rgb(features_NCHW)  # type: ignore[no-any-return]
+
+    def fused(self) -> nn.Module:
+        """Return a copy that computes the same in fewer and larger steps, for inference.
+
+        Pixel-unshuffle with the convolution behind it is one convolution of 6x6 pixels with stride 4. Nearest-neighbour
+        upsampling with the convolution behind it is one transposed convolution: of the 3x3 weights, those that fall on
+        the same pixel of the smaller picture are added up beforehand.
+        """
+        down, up = cast(nn.Conv2d, self.down[1]), cast(nn.Conv2d, self.up[0])
+        width = down.out_channels
+        first = nn.Conv2d(3, width, 6, stride=4, padding=2, bias=False)
+        # (out, colour, y, x within the 2x2 pixels, ky, kx): row 2 ky + y of the larger kernel.
+        weight = down.weight.detach().reshape(width, 3, 2, 2, 3, 3)
+        first.weight = nn.Parameter(weight.permute(0, 1, 4, 2, 5, 3).reshape(width, 3, 6, 6).contiguous())
+        second = nn.ConvTranspose2d(up.in_channels, up.out_channels, 4, stride=2, padding=1, bias=False)
+        # Output row 2i sees rows i-1 and i through w0 and w1 + w2, row 2i+1 rows i and i+1 through w0 + w1 and w2.
+        sums = torch.tensor([[0.0, 0.0, 1.0], [0.0, 1.0, 1.0], [1.0, 1.0, 0.0], [1.0, 0.0, 0.0]]).to(up.weight)
+        second.weight = nn.Parameter(torch.einsum("ta,ub,oiab->iotu", sums, sums, up.weight.detach()))
+        rest = copy.deepcopy(self)
+        parts = {
+            "down": nn.Sequential(first, *list(rest.down)[2:]),
+            "blocks": rest.blocks,
+            "up": nn.Sequential(second, *list(rest.up)[1:]),
+            "to_rgb": rest.to_rgb,
+        }
+        return nn.Sequential(OrderedDict(parts))
 
 
 class ResidualBlock(nn.Module):

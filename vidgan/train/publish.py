@@ -83,7 +83,9 @@ def publish_style(
 
 def _write(network: StyleNet, config: StyleConfig, folder: Path, card: dict[str, Any], speed_seconds: float) -> None:
     model = folder / MODEL_NAME
-    parity = export_onnx(network, model, size_multiple=StyleNet.size_multiple, minimum_size=StyleNet.minimum_size)
+    parity = export_onnx(
+        network.fused(), model, size_multiple=StyleNet.size_multiple, minimum_size=StyleNet.minimum_size
+    )
     measured = {key: float(f"{value:.4g}") for key, value in measure_style(network, config).items()}
     card |= {
         "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),

@@ -168,6 +168,13 @@ def test_arithmetic_is_counted_at_the_size_asked_for(network_with_norm):
     assert count_gflop(path, width=96, height=32) == pytest.approx(4 * products / 1e9)
 
 
+def test_arithmetic_of_transposed_convolutions_is_counted(tmp_path):
+    network = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.ConvTranspose2d(8, 3, 4, stride=2, padding=1))
+    export_onnx(network, tmp_path / "model.onnx", size_multiple=4, minimum_size=16)
+    products = 16 * 24 * (8 * 3 * 9 + 8 * 3 * 16)
+    assert count_gflop(tmp_path / "model.onnx", width=48, height=32) == pytest.approx(2 * products / 1e9)
+
+
 def test_arithmetic_that_isnt_counted_is_refused(tmp_path):
     class Matrix(nn.Module):
         def forward(self, x_NCHW):

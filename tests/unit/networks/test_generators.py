@@ -50,5 +50,21 @@ def test_the_contrast_of_a_picture_is_taken_out():
     assert (bright - dim).abs().max() < 1e-6 * bright.std()
 
 
+def test_the_fused_network_computes_the_same_to_the_border():
+    torch.manual_seed(0)
+    network = StyleNet(width=16, num_blocks=1).double()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    pictures = torch.rand(2, 3, 24, 36).double()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    fused = network.fused()
+    assert not any(isinstance(module, torch.nn.PixelUnshuffle) for module in fused.modules())
+    with torch.no_grad():
+        torch.testing.assert_close(fused(pictures), network(pictures), rtol=0, atol=1e-11)
+        torch.nn.init.zeros_(fused.to_rgb[0].weight)
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
 def test_parameters_are_counted():
     assert count_parameters(torch.nn.Conv2d(2, 3, 3)) == 2 * 3 * 9 + 3
