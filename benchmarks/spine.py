@@ -10,12 +10,9 @@ the peak of the process, on the clip and on one ten times as long.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
-import os
-import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -23,12 +20,13 @@ from typing import Any
 import av
 from machine import write
 
-_VARIANTS = {
-    "style, smoothing": (),
-    "style alone": ("--no-smooth",),
-    "neither (decode, colour, encode)": ("--style", "none", "--no-smooth"),
-}
-_MEGABYTE = 1e6
+from vidgan.bench.timing import spread
+from vidgan.bench.whole import Job, Run, run_job
+from vidgan.job import StylizeOptions, stylize_video
+from vidgan.styles import IDENTITY_NAME
+
+_RESULT = "out.mp4"
+_MEASURE_EVERY = 8
 
 
 def main() -> None:
@@ -60,28 +58,34 @@ def describe_clip(clip: Path) -> dict[str, Any]:
 
 def measure_speed(clip: Path, style: str, repeats: int, folder: Path) -> dict[str, Any]:
     """Run every variant `repeats` times in turn, after one round that fills the caches."""
-    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in _VARIANTS}
-    for _ in range(repeats + 1):
-        for name, flags in _VARIANTS.items():
-            report, _memory = run(clip, folder / "out.mp4", "--style", style, *flags)
-            runs[name].append(report)
-    return {name: summarise(reports[1:]) for name, reports in runs.items()}
-
-
-def summarise(reports: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return median and spread of the speed, and medians of the stages."""
-    speeds = [report["fps"] for report in reports]
-    stages = {
-        stage: round(1000 * statistics.median(r["stage_seconds"][stage] / r["frames"] for r in reports), 2)
-        for stage in reports[0]["stage_seconds"]
+    variants = {
+        "style, smoothing": Job(location=clip, result=folder / _RESULT, style=style),
+        "style alone": Job(location=clip, result=folder / _RESULT, style=style, smooth=False),
+        "neither (decode, colour, encode)": Job(
+            location=clip, result=folder / _RESULT, style=IDENTITY_NAME, smooth=False
+        ),
     }
-    runtime = reports[0]["runtime"]
+    runs: dict[str, list[Run]] = {name: [] for name in variants}
+    for _ in range(repeats + 1):
+        for name, job in variants.items():
+            runs[name].append(run_job(job))
+    return {name: summarise(done[1:]) for name, done in runs.items()}
+
+
+def summarise(runs: list[Run]) -> dict[str, Any]:
+    """Return median and spread of the speed, and medians of the stages."""
+    speed = spread([run.fps for run in runs])
+    stages = {
+        stage: round(1000 * statistics.median(run.stage_seconds[stage] / run.frames for run in runs), 2)
+        for stage in runs[0].stage_seconds
+    }
+    runtime = runs[0].runtime
     return {
-        "fps_median": round(statistics.median(speeds), 2),
-        "fps_lowest": round(min(speeds), 2),
-        "fps_highest": round(max(speeds), 2),
-        "runs": len(reports),
-        "setup_seconds_median": round(statistics.median(report["setup_seconds"] for report in reports), 2),
+        "fps_median": round(speed.median, 2),
+        "fps_lowest": round(speed.lowest, 2),
+        "fps_highest": round(speed.highest, 2),
+        "runs": len(runs),
+        "setup_seconds_median": round(statistics.median(run.setup_seconds for run in runs), 2),
         "stage_milliseconds_per_frame": stages,
         "precision": runtime["precision"] if runtime else None,
     }
@@ -89,19 +93,22 @@ def summarise(reports: list[dict[str, Any]]) -> dict[str, Any]:
 
 def measure_steadiness(clip: Path, style: str, folder: Path) -> dict[str, Any]:
     """Return the warping errors of the video, of the restyled frames and of the result."""
-    report, _memory = run(clip, folder / "out.mp4", "--style", style, "--measure")
-    return dict(report["steadiness"])
+    options = StylizeOptions(measure_every=_MEASURE_EVERY)
+    report = stylize_video(clip, folder / f"measured{clip.suffix}", style=style, options=options)
+    assert report.steadiness is not None
+    return dataclasses.asdict(report.steadiness)
 
 
 def measure_memory(clip: Path, style: str, folder: Path) -> dict[str, Any]:
     """Return the peak memory on the clip and on ten of it in a row."""
     longer = folder / f"longer{clip.suffix}"
     repeat(clip, longer, 10)
-    peaks = {}
-    for name, path in (("clip", clip), ("ten times as long", longer)):
-        _report, peaks[name] = run(path, folder / "out.mp4", "--style", style)
+    peaks = {
+        name: run_job(Job(location=path, result=folder / _RESULT, style=style)).peak_memory_bytes
+        for name, path in (("clip", clip), ("ten times as long", longer))
+    }
     ratio = peaks["ten times as long"] / peaks["clip"]
-    return {"peak_megabytes": {k: round(v / _MEGABYTE) for k, v in peaks.items()}, "ratio": round(ratio, 3)}
+    return {"peak_megabytes": {name: round(peak / 1e6) for name, peak in peaks.items()}, "ratio": round(ratio, 3)}
 
 
 def repeat(clip: Path, target: Path, times: int) -> None:
@@ -110,36 +117,22 @@ def repeat(clip: Path, target: Path, times: int) -> None:
         streams: dict[int, Any] = {}
         offset_seconds = 0.0
         for _ in range(times):
+            # Sound may begin before 0 and end after the pictures: the next round begins after both.
+            first_seconds = last_seconds = 0.0
             with av.open(str(clip)) as source:
                 if not streams:
                     streams = {s.index: output.add_stream_from_template(s, opaque=True) for s in source.streams}
                 for packet in source.demux():
                     if packet.dts is None:
                         continue
-                    shift = round(offset_seconds / float(packet.time_base))
+                    base = float(packet.time_base)
+                    first_seconds = min(first_seconds, packet.dts * base)
+                    last_seconds = max(last_seconds, (max(packet.dts, packet.pts or 0) + (packet.duration or 0)) * base)
+                    shift = round(offset_seconds / base)
                     packet.stream = streams[packet.stream.index]
                     packet.pts, packet.dts = (packet.pts or 0) + shift, packet.dts + shift
                     output.mux(packet)
-                offset_seconds += (source.duration or 0) / av.time_base
-
-
-def run(clip: Path, target: Path, *flags: str) -> tuple[dict[str, Any], float]:
-    """Run `vidgan stylize` in a process of its own; return its report and its peak memory in bytes."""
-    command = [sys.executable, "-m", "vidgan.cli.main", "stylize", str(clip), "-o", str(target), *flags]
-    process = subprocess.Popen([*command, "--overwrite", "--json"], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    printed = process.stdout.read()
-    _pid, status, usage = wait(process)
-    if status:
-        raise SystemExit(f"{' '.join(command)} failed with {status}")
-    return json.loads(printed), usage.ru_maxrss * 1024.0
-
-
-def wait(process: subprocess.Popen[str]) -> tuple[int, int, resource.struct_rusage]:
-    """Wait for the process and return what the system counted for it."""
-    pid, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return pid, process.returncode, usage
+            offset_seconds += last_seconds - first_seconds
 
 
 if __name__ == "__main__":

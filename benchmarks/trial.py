@@ -16,6 +16,7 @@ from scoring import Score, estimate_motions, exact_motions, mean_error, score, s
 from sequences import Photo, lent_photos, read_photos, standard_sequences
 
 import vidgan
+from vidgan.styles import Style
 from vidgan.temporal.flow import Motion
 from vidgan.temporal.smoother import DEFAULT_STRENGTH
 
@@ -115,17 +116,19 @@ def try_sequence(choice: Choice, number: int) -> Trial:
     return trial
 
 
-def restyle(style: Path | str, frames: Sequence[ExactFrame]) -> list[Picture]:
+def restyle(style: Style | Path | str, frames: Sequence[ExactFrame], *, precision: str = "auto") -> list[Picture]:
     """Return the per-frame results, from the folder of temporary files where they are there already."""
-    found = vidgan.find_style(style)
-    digest = hashlib.sha256(found.path.read_bytes())
+    found = style if isinstance(style, Style) else vidgan.find_style(style)
+    digest = hashlib.sha256(precision.encode())
+    for path in (found.path, found.int8_path):
+        digest.update(path.read_bytes() if path else b"")
     for frame in frames:
         digest.update(frame.image.tobytes())
     kept = Path(tempfile.gettempdir()) / "vidgan-benchmark" / f"{digest.hexdigest()[:32]}.npy"
     if kept.exists():
         return list(np.load(kept))
     height, width = frames[0].image.shape[:2]
-    with vidgan.Stylizer(found, size=(width, height), num_threads=1) as stylizer:
+    with vidgan.Stylizer(found, size=(width, height), precision=precision, num_threads=1) as stylizer:
         styled = [stylizer(frame.image) for frame in frames]
     kept.parent.mkdir(exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=kept.parent, delete=False) as file:

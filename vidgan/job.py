@@ -20,9 +20,14 @@ from vidgan.styles import IDENTITY_NAME
 from vidgan.stylizer import Stylizer
 from vidgan.temporal.meter import Steadiness, SteadinessMeter
 from vidgan.temporal.smoother import Smoother
+from vidgan.temporal.still import StillDetector
 from vidgan.video.sink import Sink, SinkOptions, open_sink
 from vidgan.video.source import Source, SourceOptions, open_source
 from vidgan.video.target import is_same_file
+
+# In frames of RGB. Decoders keep references in 4:2:0, half as large; the smoother has 13 planes of float32; encoders
+# look ahead.
+_DECODER_FRAMES, _QUEUED_FRAMES, _SMOOTHER_FRAMES, _ENCODER_FRAMES = 5, 5, 19, 18
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +42,17 @@ class StylizeOptions:
     """Blend along the optical flow against flicker."""
     smooth_strength: float | None = None
     """0 none to 1 most; None is the smoother's own default."""
+    skip_still: bool = False
+    """Give frames the last result again where no 8x8 pixels differ in their mean by more than 4 levels of 255, and no
+    64x64 by more than 1.5, from the frame that was last restyled (see `StillDetector`). Not with the style `none`."""
     runtime: str = "auto"
     """auto or openvino."""
     device: str = "auto"
     """auto, CPU, GPU or NPU."""
     precision: str = "auto"
-    """auto, f32, bf16 or f16."""
+    """auto, int8, bf16, f16 or f32."""
+    max_memory: int | None = None
+    """Bytes that the process may have. Pictures that don't fit are computed in tiles; None computes them whole."""
     scale: tuple[int, int] | None = None
     """Width and height to work at; None is the source's own."""
     compare: bool = False
@@ -63,6 +73,9 @@ class StylizeReport:
     """Where the result is; None on standard output."""
     frames: int
     """Frames written."""
+    skipped: int
+    """Frames that were given the last result again, by `skip_still`; of an interrupted run a few more than are written
+    may be counted."""
     seconds: float
     """From the first frame asked for to the finished file; opening and compiling are not in it."""
     setup_seconds: float
@@ -124,12 +137,13 @@ def stylize_video(
     clock = Clock()
     with ExitStack() as stack:
         smoother = None if style == IDENTITY_NAME else _make_smoother(options)
+        still = StillDetector() if options.skip_still and style != IDENTITY_NAME else None
         meter = SteadinessMeter(options.measure_every) if options.measure_every else None
         source = stack.enter_context(open_source(location, options.source))
         info = _scaled(source.info, options.scale)
         sink = open_sink(result, _beside(info) if options.compare else info, options.sink, source.copied)
         # The source closes last, the sink before it: packets on their way to the sink belong to the source.
-        run = _Run(sink=sink, source=source, info=info, clock=clock, meter=meter)
+        run = _Run(sink=sink, source=source, info=info, clock=clock, meter=meter, still=still)
         try:
             with sink:
                 stylizer = stack.enter_context(
@@ -139,6 +153,8 @@ def stylize_video(
                         runtime=options.runtime,
                         device=options.device,
                         precision=options.precision,
+                        max_memory=options.max_memory,
+                        reserved_memory=_stage_memory(source.info, info, options, is_still=sink.max_frames == 1),
                         strength=options.strength,
                         keep_colour=options.keep_colour,
                     )
@@ -147,7 +163,9 @@ def stylize_video(
                 run.setup_seconds, run.began = time.monotonic() - began, time.monotonic()
                 wanted = islice(source, sink.max_frames)
                 frames = _resized(clock.iterate("decode", wanted), info)
-                styled = stylize(frames, stylizer, smoother, meter=meter, compare=options.compare, clock=clock)
+                styled = stylize(
+                    frames, stylizer, smoother, meter=meter, still=still, compare=options.compare, clock=clock
+                )
                 with closing(background(styled)) as ready:
                     run.write_all(ready, progress, stop or threading.Event())
         except KeyboardInterrupt:
@@ -164,6 +182,7 @@ class _Run:
     info: VideoInfo
     clock: Clock
     meter: SteadinessMeter | None
+    still: StillDetector | None
     runtime: RuntimeReport | None = None
     frames: int = 0
     setup_seconds: float = 0.0
@@ -186,6 +205,7 @@ class _Run:
         return StylizeReport(
             path=self.sink.path,
             frames=self.frames,
+            skipped=self.still.num_still if self.still else 0,
             seconds=time.monotonic() - self.began,
             setup_seconds=self.setup_seconds,
             stage_seconds=self.clock.seconds,
@@ -199,6 +219,19 @@ def _make_smoother(options: StylizeOptions) -> Smoother | None:
     if not options.smooth:
         return None
     return Smoother() if options.smooth_strength is None else Smoother(options.smooth_strength)
+
+
+def _stage_memory(source: VideoInfo, info: VideoInfo, options: StylizeOptions, *, is_still: bool) -> int:
+    """Return about how many bytes all stages but the network hold at once, for `source` worked on as `info` says.
+
+    Measured with H.264 in and libx264 out at their defaults; other encoders may take more.
+    """
+    read, worked = 3 * source.width * source.height, 3 * info.width * info.height
+    written = worked * (2 if options.compare else 1)
+    if is_still:
+        return 3 * read + 2 * worked + 3 * written
+    total = _DECODER_FRAMES * read + _QUEUED_FRAMES * (worked + written) + _ENCODER_FRAMES * written
+    return total + (_SMOOTHER_FRAMES * worked if options.smooth else 0)
 
 
 def _resized(frames: Iterator[Frame], info: VideoInfo) -> Iterator[Frame]:

@@ -17,6 +17,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +26,8 @@ from vidgan.stylizer import Stylizer
 from vidgan.temporal.flow import Motion, MotionEstimator
 from vidgan.temporal.meter import SteadinessMeter
 from vidgan.temporal.smoother import Smoother
+from vidgan.temporal.still import StillDetector
+from vidgan.threads import plan_threads
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +45,7 @@ def stylize(
     smoother: Smoother | None = None,
     *,
     meter: SteadinessMeter | None = None,
+    still: StillDetector | None = None,
     compare: bool = False,
     clock: Clock | None = None,
 ) -> Iterator[Frame]:
@@ -55,42 +59,71 @@ def stylize(
         stylizer: the style, opened for the frames' size.
         smoother: what happens between frames; None leaves every frame on its own.
         meter: fed with source, per-frame result and result where given.
+        still: frames that it finds still get the last result again, without motion, network and smoothing; None
+            restyles all.
         compare: yield source and result side by side.
         clock: told how long each stage is at work.
     """
     clock = clock or Clock()
     estimator = MotionEstimator() if smoother else None
+    if still:
+        still.reset()
     with (
+        _opencv_threads(plan_threads().opencv),
         closing(background(frames)) as decoded,
-        closing(background(_submit(decoded, stylizer, estimator, clock), length=stylizer.depth)) as pending,
+        closing(background(_submit(decoded, stylizer, estimator, still, clock), length=stylizer.depth)) as pending,
     ):
         for entry in pending:
-            with clock.measure("wait for network"):
-                styled = entry.styled.result()
-            result = styled
-            if smoother and entry.motion is not None:
-                with clock.measure("smooth"):
-                    result = smoother(styled, entry.motion)
+            # The first frame is never still.
+            if entry.styled is not None:
+                with clock.measure("wait for network"):
+                    result = styled = entry.styled.result()
+                if smoother and entry.motion is not None:
+                    with clock.measure("smooth"):
+                        result = smoother(styled, entry.motion)
             if meter:
                 with clock.measure("measure"):
                     meter(entry.frame.image, styled, result)
             yield replace(entry.frame, image=np.hstack((entry.frame.image, result)) if compare else result)
 
 
+@contextmanager
+def _opencv_threads(count: int) -> Iterator[None]:
+    """Give each of OpenCV's functions so many threads: a setting of the whole process, put back at the end."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(count)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Pending:
-    """A frame whose picture is in the network."""
+    """A frame whose picture is in the network, or that is still."""
 
     frame: Frame
     motion: Motion | None
-    styled: Future[Image]
+    """From the last frame that wasn't still."""
+    styled: Future[Image] | None
+    """None where the frame is still."""
 
 
 def _submit(
-    frames: Iterable[Frame], stylizer: Stylizer, estimator: MotionEstimator | None, clock: Clock
+    frames: Iterable[Frame],
+    stylizer: Stylizer,
+    estimator: MotionEstimator | None,
+    still: StillDetector | None,
+    clock: Clock,
 ) -> Iterator[_Pending]:
     """Start the network on each frame, and estimate its motion meanwhile."""
     for frame in frames:
+        if still:
+            with clock.measure("still"):
+                is_still = still(frame.image)
+            if is_still:
+                yield _Pending(frame=frame, motion=None, styled=None)
+                continue
         with clock.measure("submit"):
             styled = stylizer.submit(frame.image)
         motion = None

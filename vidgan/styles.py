@@ -24,7 +24,7 @@ from vidgan.errors import StyleError
 
 logger = logging.getLogger(__name__)
 
-MODEL_NAME, CARD_NAME = "model.onnx", "card.toml"
+MODEL_NAME, INT8_NAME, CARD_NAME = "model.onnx", "model.int8.onnx", "card.toml"
 IDENTITY_NAME = "none"
 """Reserved: it means that pictures are copied untouched, so no style may be called so."""
 
@@ -40,6 +40,8 @@ class Style:
     """What the user types."""
     path: Path
     """The ONNX file: one input `(N, H, W, 3)` uint8, one output of the same kind."""
+    int8_path: Path | None = None
+    """The same network quantised, where the card has a table `int8`."""
     title: str = ""
     """A few words for people."""
     description: str = ""
@@ -194,14 +196,27 @@ def _style_from_card(model: Path, default_name: str, card_path: Path, card: dict
         # TOML's true is an int to Python.
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise StyleError(f"{card_path}: {key} is {value!r}; write a whole number of pixels, {least} or more")
-    for key in ("training", "measured"):
+    for key in ("training", "measured", "int8"):
         if not isinstance(card.get(key, {}), dict):
             raise StyleError(f"{card_path}: {key} is {card[key]!r}; write it as a table: [{key}]")
     expected = texts.pop("sha256")
     if expected:
         _check_sha256(model, card_path, expected)
     name = texts.pop("name") or default_name
-    return Style(name=name, path=model, card=MappingProxyType(card), **texts, **sizes)
+    int8 = _int8_path(model, card_path, card)
+    return Style(name=name, path=model, int8_path=int8, card=MappingProxyType(card), **texts, **sizes)
+
+
+def _int8_path(model: Path, card_path: Path, card: Mapping[str, Any]) -> Path | None:
+    """Return the int8 network beside `model`; what the card doesn't vouch for isn't used."""
+    expected = card.get("int8", {}).get("sha256")
+    if model.name != MODEL_NAME or expected is None:
+        return None
+    if not isinstance(expected, str):
+        raise StyleError(f'{card_path}: sha256 of int8 is {expected!r}; write it as text: sha256 = "..."')
+    path = model.with_name(INT8_NAME)
+    _check_sha256(path, card_path, expected)
+    return path
 
 
 def _check_sha256(model: Path, card_path: Path, expected: str) -> None:

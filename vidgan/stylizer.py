@@ -16,6 +16,7 @@ from vidgan.runtime import Runtime, RuntimeReport, open_runtime
 from vidgan.styles import IDENTITY_NAME, Style
 
 Image = NDArray[np.uint8]
+_BYTES_PER_PIXEL = 3
 
 
 class Stylizer:
@@ -36,13 +37,16 @@ class Stylizer:
             the luma weights of BT.601. Blending comes after that.
         runtime: As in `vidgan.runtime.open_runtime`, like the following ones.
         device: "auto", or the runtime's name of a device.
-        precision: "auto", "f32", "f16" or "bf16".
+        precision: "auto", "f32", "f16", "bf16" or "int8".
         cache_dir: Where compiled networks and blends are kept; by default the user's cache folder.
         depth: How many pictures may be in flight; by default what the device needs to stay busy.
         num_threads: CPU threads; by default the runtime decides.
+        max_memory: Bytes that the process may have; larger pictures are computed in tiles. By default without limit.
+        reserved_memory: How many of these the caller will take later.
 
     Raises:
         ValueError: an argument is out of range.
+        InputError: `max_memory` is too little.
         StyleError: the style is not there, or is broken.
         RuntimeUnavailableError: the runtime, the device or the precision is not to be had here.
     """
@@ -60,6 +64,8 @@ class Stylizer:
         cache_dir: Path | None = None,
         depth: int | None = None,
         num_threads: int | None = None,
+        max_memory: int | None = None,
+        reserved_memory: int = 0,
     ) -> None:
         if not 0 <= strength <= 1:
             raise ValueError(f"strength is {strength}; give a number from 0 (the source) to 1 (the style)")
@@ -73,6 +79,7 @@ class Stylizer:
             padded_size = tuple(fit_size(length, self.style) for length in size)
             self._runtime = open_runtime(
                 self.style.path,
+                int8_path=self.style.int8_path,
                 runtime=runtime,
                 device=device,
                 precision=precision,
@@ -80,6 +87,9 @@ class Stylizer:
                 cache_dir=cache_dir,
                 depth=depth,
                 num_threads=num_threads,
+                max_memory=max_memory,
+                # The source's picture, and the styled one cropped and blended.
+                reserved_memory=reserved_memory + 3 * _BYTES_PER_PIXEL * size[0] * size[1],
             )
 
     def __enter__(self) -> Stylizer:

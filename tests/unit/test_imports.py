@@ -10,11 +10,12 @@ import pytest
 import vidgan
 
 PACKAGE = Path(vidgan.__file__).parent
-BASE = {"errors", "frame", "picture"}
+BASE = {"errors", "frame", "picture", "threads"}
 ALLOWED = {
     "errors": set(),
     "frame": set(),
     "picture": set(),
+    "threads": set(),
     "video": BASE,
     "temporal": BASE,
     "runtime": BASE,
@@ -25,12 +26,14 @@ ALLOWED = {
     "pipeline": BASE | {"stylizer", "temporal"},
     "job": BASE | {"pipeline", "video", "stylizer", "temporal", "runtime", "styles"},
     "judge": BASE | {"video", "temporal"},
+    "bench": BASE | {"job", "video", "temporal", "stylizer", "blend", "runtime", "styles", "__init__"},
+    "quantise": BASE | {"video", "runtime", "styles", "stylizer"},
     "sheet": BASE | {"video", "styles", "stylizer"},
     "train": BASE | {"networks", "temporal", "runtime", "video", "styles", "stylizer"},
     "paint": BASE | {"networks", "temporal", "train", "video"},
     "cli": BASE
     | {"job", "judge", "pipeline", "video", "stylizer", "temporal", "runtime", "styles", "train", "__init__"}
-    | {"blend", "sheet", "paint"},
+    | {"bench", "blend", "quantise", "sheet", "paint"},
     "__init__": BASE | {"job", "judge", "pipeline", "video", "stylizer", "temporal", "styles"},
 }
 HEAVY = {"av", "numpy", "cv2", "openvino", "torch", "kornia", "rich.progress", "onnx"}

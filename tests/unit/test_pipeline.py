@@ -12,6 +12,7 @@ from vidgan.frame import Frame
 from vidgan.pipeline import background, stylize
 from vidgan.temporal.meter import SteadinessMeter
 from vidgan.temporal.smoother import Smoother
+from vidgan.temporal.still import StillDetector
 
 TIME_BASE = Fraction(1, 25)
 
@@ -171,3 +172,66 @@ def test_closing_closes_the_iterator_in_its_thread():
     next(ahead)
     ahead.close()
     assert closed.wait(2)
+
+
+def with_stretches(pictures, lengths):
+    """Each picture shown as often as `lengths` says, with a little noise that counts as still."""
+    rng = np.random.default_rng(0)
+    pts = 0
+    for picture, length in zip(pictures, lengths, strict=True):
+        for number in range(length):
+            noise = rng.integers(-1, 2, picture.shape) if number else 0
+            image = (picture.astype(int) + noise).clip(0, 255).astype(np.uint8)
+            yield Frame(image=image, pts=pts, time_base=TIME_BASE)
+            pts += 7
+
+
+def test_still_frames_get_the_last_result_with_their_own_time():
+    pictures = [frame.image for frame in frames(5)]
+    lengths = (3, 1, 4, 1, 2)
+    stylizer, detector = Inverse(), StillDetector()
+    result = list(stylize(with_stretches(pictures, lengths), stylizer, Smoother(), still=detector))
+    assert [frame.pts for frame in result] == [7 * n for n in range(sum(lengths))]
+    assert stylizer.count == 5
+    assert detector.num_still == 6
+    # To motion and smoothing the film is the five pictures alone.
+    alone = [frame.image for frame in stylize(frames(5), Inverse(), Smoother())]
+    expected = [image for image, length in zip(alone, lengths, strict=True) for _ in range(length)]
+    assert all(np.array_equal(frame.image, image) for frame, image in zip(result, expected, strict=True))
+
+
+def test_the_pictures_of_the_test_are_smoothed():
+    """What makes the comparison above say something: smoothing changes these pictures."""
+    first, *rest = (frame.image for frame in stylize(frames(5), Inverse(), Smoother()))
+    assert np.array_equal(first, 255 - next(frames(1)).image)
+    assert not any(np.array_equal(image, 255 - f.image) for image, f in zip(rest, list(frames(5))[1:], strict=True))
+
+
+def test_without_a_detector_every_frame_is_restyled():
+    stylizer = Inverse()
+    shown = list(with_stretches([next(frames(1)).image], [5]))
+    result = list(stylize(iter(shown), stylizer))
+    assert stylizer.count == 5
+    assert all(np.array_equal(255 - a.image, b.image) for a, b in zip(shown, result, strict=True))
+
+
+def test_compare_shows_the_still_frame_itself():
+    shown = list(with_stretches([next(frames(1)).image], [3]))
+    result = list(stylize(iter(shown), Inverse(), compare=True, still=StillDetector()))
+    assert not np.array_equal(shown[0].image, shown[2].image)
+    for before, after in zip(shown, result, strict=True):
+        assert np.array_equal(after.image, np.hstack((before.image, 255 - shown[0].image)))
+
+
+def test_a_meter_sees_still_frames_too():
+    meter = SteadinessMeter(every=1)
+    pictures = [frame.image for frame in frames(2)]
+    list(stylize(with_stretches(pictures, [3, 3]), Inverse(), Smoother(), meter=meter, still=StillDetector()))
+    assert meter.report().pairs == 5
+
+
+def test_a_detector_that_has_seen_another_film_starts_anew():
+    detector = StillDetector()
+    for _ in range(2):
+        (result,) = stylize(frames(1), Inverse(), still=detector)
+        assert np.array_equal(result.image, 255 - next(frames(1)).image)

@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 
@@ -5,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from vidgan.errors import MachineError, StyleError
+from vidgan.errors import InputError, MachineError, StyleError
 from vidgan.picture import with_colour_of
 from vidgan.styles import Style
 from vidgan.stylizer import Stylizer, fit_size, pad
@@ -188,6 +189,25 @@ def test_options_reach_the_runtime(invert):
         Stylizer(invert, size=(16, 16), precision="f8")
     with Stylizer(invert, size=(16, 16), precision="f32", num_threads=1, device="CPU") as stylizer:
         assert stylizer.report.precision == "f32"
+
+
+def test_a_limit_of_memory(small_stylenet_onnx, noise):
+    """Tiles, with sizes that need padding and with blending, give what the whole picture gives."""
+    style = Style(name="small", path=small_stylenet_onnx, size_multiple=4, minimum_size=16, margin=16)
+    image = noise(2001, 1503)
+    options = {"size": (2001, 1503), "precision": "f32", "strength": 0.5}
+    with pytest.raises(InputError, match="it takes at least") as caught:
+        Stylizer(style, **options, max_memory=1 << 20)
+    least = int(re.search(r"at least (\d+)MiB", str(caught.value))[1])
+    with Stylizer(style, **options, max_memory=(least + 8) << 20) as stylizer:
+        tiled = stylizer(image)
+        assert stylizer.report.tiles > 1
+        assert stylizer.report.size == (2036, 1536)
+    with Stylizer(style, **options) as stylizer:
+        assert stylizer.report.tiles == 1
+        assert np.abs(tiled.astype(int) - stylizer(image)).max() <= 1
+    with pytest.raises(InputError, match="it takes at least"):
+        Stylizer(style, **options, max_memory=(least + 8) << 20, reserved_memory=16 << 20)
 
 
 @pytest.mark.parametrize("shape", [(16, 18, 3), (18, 16), (18, 16, 4), (18, 16, 1)])

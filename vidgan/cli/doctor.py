@@ -67,7 +67,8 @@ def _show(facts: dict[str, Any]) -> None:
     console.print(table)
     auto = facts["auto"]
     if auto:
-        console.print(f"\nauto takes: {auto['runtime']} on {auto['device']} in {auto['precision']} ({auto['why']})")
+        console.print(f"\nauto takes: {auto['runtime']} on {auto['device']} in {auto['precision']} ({auto['why']}),")
+        console.print("or in int8 where a style has it and it is faster")
     for name, why in facts["not_yet"].items():
         console.print(f"{name}: {why}")
     console.print("\nversions: " + ", ".join(f"{k} {v or 'not installed'}" for k, v in facts["versions"].items()))

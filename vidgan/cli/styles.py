@@ -43,6 +43,7 @@ def as_object(style: Style) -> dict[str, Any]:
         "minimum_size": style.minimum_size,
         "margin": style.margin,
         "measured": style.card.get("measured", {}),
+        "int8": style.card.get("int8") if style.int8_path else None,
     }
 
 

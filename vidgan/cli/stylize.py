@@ -38,6 +38,15 @@ def command(
         bool, typer.Option("--smooth/--no-smooth", help="Blend along the optical flow.", rich_help_panel=_LOOK)
     ] = True,
     smooth_strength: Annotated[float | None, typer.Option(help="0 none, 1 most.", rich_help_panel=_LOOK)] = None,
+    skip_still: Annotated[
+        bool,
+        typer.Option(
+            "--skip-still",
+            help="Repeat the last result where nothing changed: no 8x8 pixels differ in their mean by more than 4 of "
+            "255 levels, no 64x64 by more than 1.5, from the frame that was last restyled.",
+            rich_help_panel=_LOOK,
+        ),
+    ] = False,
     start: Annotated[str | None, typer.Option(help="Begin here: 12.5 or 1:02:03.5.", rich_help_panel=_INPUT)] = None,
     end: Annotated[str | None, typer.Option(help="End here.", rich_help_panel=_INPUT)] = None,
     scale: Annotated[str | None, typer.Option(metavar="WxH", help="Work at this size.", rich_help_panel=_INPUT)] = None,
@@ -59,7 +68,11 @@ def command(
     ] = False,
     runtime: Annotated[str, typer.Option(help="auto or openvino.", rich_help_panel=_MACHINE)] = "auto",
     device: Annotated[str, typer.Option(help="auto, CPU, GPU or NPU.", rich_help_panel=_MACHINE)] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or f16.", rich_help_panel=_MACHINE)] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, int8, bf16, f16 or f32.", rich_help_panel=_MACHINE)] = "auto",
+    max_memory: Annotated[
+        str | None,
+        typer.Option(metavar="SIZE", help="Of the whole program, such as 2GiB; 8K in tiles.", rich_help_panel=_MACHINE),
+    ] = None,
     measure: Annotated[bool, typer.Option("--measure", help="Say how steady the result is.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output at the end.")] = False,
 ) -> None:
@@ -96,9 +109,11 @@ def command(
         keep_colour=keep_colour,
         smooth=smooth,
         smooth_strength=smooth_strength,
+        skip_still=skip_still,
         runtime=runtime,
         device=device,
         precision=precision,
+        max_memory=values.num_bytes(max_memory, "--max-memory"),
         scale=values.size(scale),
         compare=compare,
         measure_every=8 if measure else None,
@@ -144,12 +159,15 @@ def _say(report: StylizeReport, *, as_json: bool, interrupted: bool) -> None:
         return
     ran = report.runtime
     where = f"{ran.runtime} {ran.precision} on {ran.device_name}" if ran else "no network"
+    if ran and ran.tile_size:
+        where += f", {ran.tiles} tiles of {ran.tile_size[0]}x{ran.tile_size[1]}"
     if interrupted:
         kept = f"what was done is in {report.path}" if report.path else "nothing was kept"
         print(f"interrupted after {report.frames} frames; {kept}", file=sys.stderr)
         return
+    skipped = f" ({report.skipped} still, not restyled)" if report.skipped else ""
     print(
-        f"{report.path or 'standard output'}: {report.frames} frames in {report.seconds:.1f} s, "
+        f"{report.path or 'standard output'}: {report.frames} frames{skipped} in {report.seconds:.1f} s, "
         f"{report.fps:.1f} fps ({where})",
         file=sys.stderr,
     )
@@ -168,6 +186,7 @@ def as_object(report: StylizeReport, *, interrupted: bool) -> dict[str, Any]:
         "output": str(report.path) if report.path else None,
         "interrupted": interrupted,
         "frames": report.frames,
+        "skipped": report.skipped,
         "seconds": round(report.seconds, 4),
         "fps": round(report.fps, 3),
         "setup_seconds": round(report.setup_seconds, 4),

@@ -10,6 +10,7 @@ from fractions import Fraction
 from vidgan.errors import InputError
 
 _SIZE = re.compile(r"(\d+)[xX×](\d+)")
+_BYTES = re.compile(r"(\d+\.?\d*|\.\d+) ?([kmgt]?)(i?)b?", re.IGNORECASE)
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+\.?\d*|\.\d+)")
 
 
@@ -32,6 +33,18 @@ def seconds(text: str | None, flag: str) -> Fraction | None:
         raise InputError(f"{flag} {text}: give seconds (12.5) or [hours:]minutes:seconds (1:02:03.5)")
     hours, minutes, rest = match[1] or 0, match[2] or 0, match[3]
     return int(hours) * 3600 + int(minutes) * 60 + Fraction(rest)
+
+
+def num_bytes(text: str | None, flag: str) -> int | None:
+    """Read `2GiB`, `1500MB`, `1.5G` (of 1000s, like GB) or a plain number of bytes."""
+    if text is None:
+        return None
+    match = _BYTES.fullmatch(text.strip())
+    # "2i" and "2iB" are nothing.
+    if not match or (match[3] and not match[2]) or not Fraction(match[1].rstrip(".")):
+        raise InputError(f"{flag} {text}: give an amount of memory, such as 2GiB, 1500MB or 2000000000")
+    unit = (1024 if match[3] else 1000) ** " kmgt".index(match[2].lower() or " ")
+    return int(Fraction(match[1].rstrip(".")) * unit)
 
 
 @contextmanager

@@ -35,6 +35,10 @@ class RuntimeReport:
     """How many frames may be in flight."""
     from_cache: bool
     """Loaded from an earlier compilation."""
+    tiles: int = 1
+    """How many parts every picture is computed in, to save memory."""
+    tile_size: tuple[int, int] | None = None
+    """Their width and height in pixels; None where pictures are computed whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +90,7 @@ class Runtime(Protocol):
 def open_runtime(
     style_path: Path,
     *,
+    int8_path: Path | None = None,
     runtime: str = "auto",
     device: str = "auto",
     precision: str = "auto",
@@ -93,33 +98,57 @@ def open_runtime(
     cache_dir: Path | None = None,
     depth: int | None = None,
     num_threads: int | None = None,
+    max_memory: int | None = None,
+    reserved_memory: int = 0,
 ) -> Runtime:
     """Compile a network for pictures of one size.
 
     Args:
         style_path: The ONNX file.
+        int8_path: The same network quantised, with QuantizeLinear and DequantizeLinear nodes; None where there is none.
         runtime: One of `RUNTIMES`; "auto" is OpenVINO.
         device: The runtime's name of a device, such as "CPU" or "GPU"; "auto" is the CPU.
-        precision: "f32", "f16" or "bf16"; "auto" is the fastest that the device computes natively.
+        precision: "f32", "f16", "bf16" or "int8"; "auto" is the fastest that the device computes natively: int8 where
+            there is an int8 network and it is faster, which is measured once on each machine.
         size: Width and height in pixels; they must follow the style's size rule.
         cache_dir: Where compiled networks are kept; by default the user's cache folder.
         depth: How many frames may be in flight; by default what the device needs to stay busy, at least 2.
         num_threads: CPU threads; by default the runtime decides.
+        max_memory: Bytes that the process may have, all in all. Pictures that don't fit are computed in tiles, which
+            gives the same result and takes longer. By default pictures are computed whole.
+        reserved_memory: How many of these the caller will take later.
 
     Raises:
-        ValueError: an unknown runtime or precision, or a size, depth or number of threads below 1.
+        ValueError: an unknown runtime or precision, or a size, depth, number of threads or of bytes below 1.
+        InputError: not even tiles fit into `max_memory`.
         RuntimeUnavailableError: the runtime, the device or the precision is not to be had here.
-        StyleError: the file is not a network of the kind that vidgan uses.
+        StyleError: the file is not a network of the kind that vidgan uses, or int8 is asked for and there is none.
     """
-    _check_options(runtime, size=size, depth=depth, num_threads=num_threads)
+    _check_options(runtime, size=size, depth=depth, num_threads=num_threads, max_memory=max_memory)
     if runtime in ("tensorrt", "torch"):
         raise RuntimeUnavailableError(
             f"runtime {runtime!r} comes with a later release of vidgan; use 'auto' or 'openvino'"
         )
+    from vidgan.runtime.choice import choose_network
     from vidgan.runtime.openvino import OpenVINORuntime
 
+    path, precision = choose_network(style_path, int8_path, device=device, precision=precision, cache_dir=cache_dir)
+    if max_memory is not None:
+        from vidgan.runtime.limited import open_within
+
+        return open_within(
+            path,
+            max_memory=max_memory,
+            reserved_memory=reserved_memory,
+            device=device,
+            precision=precision,
+            size=size,
+            cache_dir=cache_dir,
+            depth=depth,
+            num_threads=num_threads,
+        )
     return OpenVINORuntime(
-        style_path,
+        path,
         device=device,
         precision=precision,
         size=size,
@@ -136,11 +165,11 @@ def list_devices() -> list[DeviceReport]:
     return openvino_devices()
 
 
-def _check_options(runtime: str, *, size: tuple[int, int], depth: int | None, num_threads: int | None) -> None:
+def _check_options(runtime: str, *, size: tuple[int, int], **counts: int | None) -> None:
     if runtime not in RUNTIMES:
         raise ValueError(f"runtime is {runtime!r}; use one of {', '.join(RUNTIMES)}")
     if len(size) != 2 or min(size) < 1:
         raise ValueError(f"size is {size!r}; give width and height in pixels, each 1 or more")
-    for name, value in (("depth", depth), ("num_threads", num_threads)):
+    for name, value in counts.items():
         if value is not None and value < 1:
             raise ValueError(f"{name} is {value}; give 1 or more, or None to let vidgan decide")

@@ -20,6 +20,7 @@ from vidgan.runtime import DeviceReport, RuntimeReport
 from vidgan.runtime.cache import cache_entry, default_cache_folder
 from vidgan.runtime.openvino_import import frontend, ov
 from vidgan.runtime.plan import PRECISIONS, BuildIdentity, choose_precision
+from vidgan.threads import available_cores, plan_threads
 
 logger = logging.getLogger(__name__)
 
@@ -54,22 +55,18 @@ class OpenVINORuntime:
         num_threads: int | None = None,
     ) -> None:
         """Compile `style_path`; arguments and errors are those of `vidgan.runtime.open_runtime`."""
-        if precision not in PRECISIONS:
-            raise ValueError(f"precision is {precision!r}; use one of {', '.join(PRECISIONS)}")
-        device = _find_device(device)
-        if precision == "auto":
-            precision = choose_precision(device, _capabilities(device))[0]
-        root = (cache_dir or default_cache_folder()) / "openvino"
-        compiled = _compile(style_path, device, _compile_options(precision, num_threads), size, root)
-        _check_precision(compiled, device, precision)
-        # One request computes while the next frame is prepared.
-        self.depth = depth or max(2, compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        device, options = choose_options(device, precision, depth=depth, num_threads=num_threads)
+        model = read_network(style_path)
+        fix_size(model, style_path, size)
+        compiled = compile_cached(model, style_path, device, options, size=size, cache_dir=cache_dir)
+        # One more than there are streams: the next frame is there already when one of them has finished.
+        self.depth = depth or 1 + compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
         self.report = RuntimeReport(
             runtime="openvino",
             version=ov.get_version().split("-")[0],
             device=device,
-            device_name=_device_name(device),
-            precision=precision,
+            device_name=device_name(device),
+            precision=reported_precision(precision, options),
             size=size,
             depth=self.depth,
             from_cache=bool(compiled.get_property("LOADED_FROM_CACHE")),
@@ -123,7 +120,7 @@ class OpenVINORuntime:
             request.start_async()
             request.wait()
         except RuntimeError as error:
-            raise MachineError(f"inference failed on {self.report.device}: {_reason(error)}") from error
+            raise MachineError(f"inference failed on {self.report.device}: {reason_of(error)}") from error
         finally:
             self._requests.put(request)
         styled_HWC: NDArray[np.uint8] = styled_NHWC[0]
@@ -137,7 +134,7 @@ def openvino_devices() -> list[DeviceReport]:
         precision, reason = choose_precision(device, _capabilities(device))
         reports.append(
             DeviceReport(
-                runtime="openvino", device=device, device_name=_device_name(device), precision=precision, reason=reason
+                runtime="openvino", device=device, device_name=device_name(device), precision=precision, reason=reason
             )
         )
     return reports
@@ -155,7 +152,7 @@ def read_network(path: Path) -> ov.Model:
         reader = frontend.FrontEndManager().load_by_framework("onnx")
         model = reader.convert(reader.load(str(path)))
     except OPENVINO_ERRORS as error:
-        raise StyleError(f"{path}: not a readable ONNX file: {_reason(error)}") from error
+        raise StyleError(f"{path}: not a readable ONNX file: {reason_of(error)}") from error
     for kind, ports in (("input", model.inputs), ("output", model.outputs)):
         if len(ports) != 1:
             raise StyleError(f"{path}: has {len(ports)} {kind}s; a style's network has one")
@@ -182,52 +179,105 @@ def compile_any_size(path: Path) -> Callable[[NDArray[np.uint8]], NDArray[np.uin
         try:
             return np.array(compiled([frames_NHWC])[0])
         except OPENVINO_ERRORS as error:
-            raise StyleError(f"{path}: doesn't run on pictures {frames_NHWC.shape}: {_reason(error)}") from error
+            raise StyleError(f"{path}: doesn't run on pictures {frames_NHWC.shape}: {reason_of(error)}") from error
 
     return infer
 
 
-def _fix_size(model: ov.Model, path: Path, *, width: int, height: int) -> None:
-    """Give the network one size: compiled so, it is faster than one that takes all."""
+def fix_size(model: ov.Model, path: Path, size: tuple[int, int]) -> None:
+    """Give the network, made from `path`, one width and height: compiled so, it is faster than one that takes all.
+
+    Raises:
+        StyleError: it doesn't take pictures of that size, or changes it.
+    """
+    width, height = size
     hint = "give a size that it takes, or correct size_multiple and minimum_size in its card"
     shape = [1, height, width, 3]
     try:
         model.reshape(shape)
     except OPENVINO_ERRORS as error:
-        raise StyleError(f"{path}: doesn't take pictures of {width}x{height} ({_reason(error)}); {hint}") from error
+        raise StyleError(f"{path}: doesn't take pictures of {width}x{height} ({reason_of(error)}); {hint}") from error
     styled = model.outputs[0].get_partial_shape()
     if not styled.compatible(ov.PartialShape(shape)):
         raise StyleError(f"{path}: makes {styled} of {shape}; a style keeps the size of the picture; {hint}")
 
 
-def _compile_options(precision: str, num_threads: int | None) -> dict[str, str]:
-    # With two requests in flight LATENCY gives as many frames per second as THROUGHPUT on two cores, and each frame is
-    # ready sooner.
+def _compile_options(precision: str, *, device: str, depth: int | None, num_threads: int | None) -> dict[str, str]:
     options = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision}
-    if num_threads is not None:
-        options["INFERENCE_NUM_THREADS"] = str(num_threads)
+    if device.startswith("CPU"):
+        plan = plan_threads(num_threads)
+        streams = min(plan.network_streams, depth or plan.network_streams)
+        # Pinned to cores, the network's threads would wait for the other stages' instead of changing places.
+        options |= {
+            "NUM_STREAMS": str(streams),
+            "INFERENCE_NUM_THREADS": str(num_threads or available_cores()),
+            "ENABLE_CPU_PINNING": "NO",
+        }
     return options
 
 
-def _compile(
-    path: Path, device: str, options: dict[str, str], size: tuple[int, int], cache_root: Path
+def choose_options(
+    device: str, precision: str, *, depth: int | None, num_threads: int | None
+) -> tuple[str, dict[str, str]]:
+    """Return OpenVINO's name of the device that was asked for, and the options to compile for it.
+
+    Raises:
+        ValueError: an unknown precision.
+        RuntimeUnavailableError: no such device.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision is {precision!r}; use one of {', '.join(PRECISIONS)}")
+    device = _find_device(device)
+    if precision in ("auto", "int8"):  # of an int8 network too, some layers compute in floats
+        precision = choose_precision(device, _capabilities(device))[0]
+    return device, _compile_options(precision, device=device, depth=depth, num_threads=num_threads)
+
+
+def reported_precision(precision: str, options: dict[str, str]) -> str:
+    """Return what a report says of a network that was compiled with these options, when `precision` was asked for."""
+    return "int8" if precision == "int8" else options["INFERENCE_PRECISION_HINT"]
+
+
+def compile_cached(
+    model: ov.Model,
+    path: Path,
+    device: str,
+    options: dict[str, str],
+    *,
+    size: tuple[int, int],
+    cache_dir: Path | None,
+    part: str = "",
 ) -> ov.CompiledModel:
-    model = read_network(path)
-    _fix_size(model, path, width=size[0], height=size[1])
+    """Compile a network of one size, or take it from the cache.
+
+    Args:
+        model: made from `path`, with all sizes fixed.
+        path: The ONNX file.
+        device: As `choose_options` gives it, like the next one.
+        options: What OpenVINO is told.
+        size: Width and height in pixels.
+        cache_dir: Where compiled networks are kept; by default the user's cache folder.
+        part: Says which part of the network `model` is, where it isn't the whole.
+
+    Raises:
+        RuntimeUnavailableError: the device can't compile it, or not in this precision.
+    """
     identity = BuildIdentity(
         model_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         runtime=f"openvino {ov.get_version()}",
-        device=f"{device} {_device_name(device)}",
+        device=f"{device} {device_name(device)}",
         precision=options["INFERENCE_PRECISION_HINT"],
         size=size,
-        options=repr(sorted(options.items())),
+        options=repr(sorted(options.items())) + part,
     )
-    with cache_entry(cache_root, identity.key) as entry:
+    with cache_entry((cache_dir or default_cache_folder()) / "openvino", identity.key) as entry:
         cached_options = {**options, "CACHE_DIR": str(entry)} if entry else options
         try:
-            return _core().compile_model(model, device, cached_options)
+            compiled = _core().compile_model(model, device, cached_options)
         except OPENVINO_ERRORS as error:
-            raise RuntimeUnavailableError(f"{device} can't compile {path}: {_reason(error)}") from error
+            raise RuntimeUnavailableError(f"{device} can't compile {path}: {reason_of(error)}") from error
+    _check_precision(compiled, device, options["INFERENCE_PRECISION_HINT"])
+    return compiled
 
 
 def _check_precision(compiled: ov.CompiledModel, device: str, precision: str) -> None:
@@ -235,7 +285,7 @@ def _check_precision(compiled: ov.CompiledModel, device: str, precision: str) ->
     actual = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
     if actual != precision:
         raise RuntimeUnavailableError(
-            f"{device} ({_device_name(device)}) can't compute in {precision}; use precision 'auto' or {actual!r}"
+            f"{device} ({device_name(device)}) can't compute in {precision}; use precision 'auto' or {actual!r}"
         )
 
 
@@ -252,7 +302,8 @@ def _capabilities(device: str) -> list[str]:
     return list(_core().get_property(device, "OPTIMIZATION_CAPABILITIES"))
 
 
-def _device_name(device: str) -> str:
+def device_name(device: str) -> str:
+    """Return the maker's name of a device."""
     return str(_core().get_property(device, "FULL_DEVICE_NAME")).strip()
 
 
@@ -261,7 +312,7 @@ def _core() -> ov.Core:
     return ov.Core()
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Return the one line of OpenVINO's message that is about the matter, not about its source files."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith(("Exception from", "FrontEnd API failed"))] or lines

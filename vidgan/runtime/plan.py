@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Collection
 from dataclasses import astuple, dataclass
 
-PRECISIONS = ("auto", "f32", "f16", "bf16")
+PRECISIONS = ("auto", "f32", "f16", "bf16", "int8")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class BuildIdentity:
     device: str
     """The maker's name of the device."""
     precision: str
-    """"f32", "f16" or "bf16"."""
+    """"f32", "f16", "bf16" or "int8"."""
     size: tuple[int, int]
     """Width and height in pixels."""
     options: str = ""
@@ -35,7 +35,7 @@ class BuildIdentity:
 
 
 def choose_precision(device: str, capabilities: Collection[str]) -> tuple[str, str]:
-    """Choose the fastest precision that a device computes natively, and say why.
+    """Choose the fastest floating-point precision that a device computes natively, and say why.
 
     Args:
         device: OpenVINO's name of the device, such as "CPU" or "GPU.0".

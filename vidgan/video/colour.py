@@ -134,11 +134,14 @@ class FromRGB:
 
     def __call__(self, image_HWC: NDArray[np.uint8]) -> av.VideoFrame:
         """Return RGB uint8 `(H, W, 3)` as a tagged frame. 4:2:0 and 4:2:2 round odd sizes up, as FFmpeg does."""
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image_HWC), format="rgb24")
+        image_HWC = np.ascontiguousarray(image_HWC)
         matrix, range_ = _for_swscale(self._colour)
-        if self._pixel_format != "rgb24":
+        if self._pixel_format == "rgb24":
+            frame = av.VideoFrame.from_ndarray(image_HWC, format="rgb24")
+        else:
             frame = self._reformatter.reformat(
-                frame,
+                # Without a copy: it is read here and now.
+                av.VideoFrame.from_numpy_buffer(image_HWC, format="rgb24"),
                 format=self._pixel_format,
                 src_colorspace=matrix,
                 dst_colorspace=matrix,

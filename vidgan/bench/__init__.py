@@ -1,0 +1,1 @@
+"""Measuring vidgan itself: every stage alone, the network alone, whole runs. It prints nothing."""
