@@ -17,7 +17,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,7 +26,7 @@ from vidgan.temporal.flow import Motion, MotionEstimator
 from vidgan.temporal.meter import SteadinessMeter
 from vidgan.temporal.smoother import Smoother
 from vidgan.temporal.still import StillDetector
-from vidgan.threads import plan_threads
+from vidgan.threads import opencv_threads
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +68,7 @@ def stylize(
     if still:
         still.reset()
     with (
-        _opencv_threads(plan_threads().opencv),
+        opencv_threads(),
         closing(background(frames)) as decoded,
         closing(background(_submit(decoded, stylizer, estimator, still, clock), length=stylizer.depth)) as pending,
     ):
@@ -85,17 +84,6 @@ def stylize(
                 with clock.measure("measure"):
                     meter(entry.frame.image, styled, result)
             yield replace(entry.frame, image=np.hstack((entry.frame.image, result)) if compare else result)
-
-
-@contextmanager
-def _opencv_threads(count: int) -> Iterator[None]:
-    """Give each of OpenCV's functions so many threads: a setting of the whole process, put back at the end."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(count)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,6 +9,8 @@ frame than when each has its own, OpenCV's stages 10 to 20 %.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 _SMALL = 4
@@ -47,6 +49,19 @@ def plan_threads(cores: int | None = None) -> ThreadPlan:
         # Up to a few cores the network is what everything waits for. Beyond that, motion and smoothing are.
         opencv=1 if cores <= _SMALL else min(cores // 4, _MOST_OPENCV),
     )
+
+
+@contextmanager
+def opencv_threads() -> Iterator[None]:
+    """Give each of OpenCV's functions the threads of the plan: a setting of the whole process, put back at the end."""
+    import cv2
+
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(plan_threads().opencv)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
 
 
 def available_cores() -> int:

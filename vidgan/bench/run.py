@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-import cv2
 
 from vidgan.bench import machine
 from vidgan.bench.clip import Clip, read_clip
@@ -25,7 +23,7 @@ from vidgan.blend import resolve_style
 from vidgan.errors import InputError
 from vidgan.styles import IDENTITY_NAME, Style
 from vidgan.stylizer import Stylizer
-from vidgan.threads import plan_threads
+from vidgan.threads import opencv_threads
 
 DEFAULT_SIZE = (1280, 720)
 Progress = Callable[[int, int | None, str], None]
@@ -52,7 +50,7 @@ def run_bench(options: BenchOptions, progress: Progress = lambda _done, _total, 
         networks = open_all(style, _network_options(options, size)) if style else {}
         for network in networks.values():
             stack.callback(network.close)
-        stack.enter_context(_opencv_threads(plan_threads().opencv))
+        stack.enter_context(opencv_threads())
         progress(0, None, "making the synthetic clip")
         write_clip(folder / "synthetic.mp4", size=size, num_frames=options.frames)
         clips = {"synthetic": read_clip(folder / "synthetic.mp4", None)} | ({"given": given} if given else {})
@@ -170,17 +168,6 @@ class _Bench:
 
 def _network_options(options: BenchOptions, size: tuple[int, int]) -> NetworkOptions:
     return NetworkOptions(size=size, runtime=options.runtime, device=options.device, precision=options.precision)
-
-
-@contextmanager
-def _opencv_threads(count: int) -> Iterator[None]:
-    """Give OpenCV's stages as many threads as they have within a run."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(count)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)
 
 
 def _facts(network: Stylizer) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def command(
         options = BenchOptions(
             clip=clip,
             style=style,
-            size=_size(size),
+            size=values.size(size, "--size"),
             runtime=runtime,
             device=device,
             precision=precision,
@@ -111,15 +111,6 @@ def _compare(before: Path, after: Path) -> None:
     from vidgan.cli.bench_table import show_comparison
 
     show_comparison(compare_results(read(before), read(after)), before, after)
-
-
-def _size(text: str | None) -> tuple[int, int] | None:
-    from vidgan.cli import values
-
-    try:
-        return values.size(text)
-    except InputError as error:
-        raise InputError(str(error).replace("--scale", "--size", 1)) from None
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import platform
 from typing import Annotated, Any
@@ -32,6 +31,7 @@ def examine() -> dict[str, Any]:
     import av
 
     from vidgan import __version__
+    from vidgan.bench.machine import installed_version
     from vidgan.runtime import list_devices
     from vidgan.runtime.cache import default_cache_folder
 
@@ -45,7 +45,7 @@ def examine() -> dict[str, Any]:
         "vidgan": __version__,
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        "versions": {name: _version(name) for name in _PACKAGES},
+        "versions": {name: installed_version(name) for name in _PACKAGES},
         "ffmpeg": av.ffmpeg_version_info,
         "devices": devices,
         "auto": next((d for d in devices if d["device"] == "CPU"), None),
@@ -79,10 +79,3 @@ def _show(facts: dict[str, Any]) -> None:
     )
     cache = facts["cache"]
     console.print(f"compiled networks: {cache['files']} files, {cache['bytes'] / 1e6:.1f} MB in {cache['folder']}")
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None

@@ -114,7 +114,7 @@ def command(
         device=device,
         precision=precision,
         max_memory=values.num_bytes(max_memory, "--max-memory"),
-        scale=values.size(scale),
+        scale=values.size(scale, "--scale"),
         compare=compare,
         measure_every=8 if measure else None,
         source=source,

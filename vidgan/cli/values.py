@@ -14,13 +14,13 @@ _BYTES = re.compile(r"(\d+\.?\d*|\.\d+) ?([kmgt]?)(i?)b?", re.IGNORECASE)
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+\.?\d*|\.\d+)")
 
 
-def size(text: str | None) -> tuple[int, int] | None:
+def size(text: str | None, flag: str) -> tuple[int, int] | None:
     """Read `1280x720`."""
     if text is None:
         return None
     match = _SIZE.fullmatch(text.strip())
     if not match or not int(match[1]) or not int(match[2]):
-        raise InputError(f"--scale {text}: give width x height in pixels, such as 1280x720")
+        raise InputError(f"{flag} {text}: give width x height in pixels, such as 1280x720")
     return int(match[1]), int(match[2])
 
 

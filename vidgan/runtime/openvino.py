@@ -6,9 +6,8 @@ import functools
 import hashlib
 import logging
 import queue
-import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from vidgan.runtime import DeviceReport, RuntimeReport
 from vidgan.runtime.cache import cache_entry, default_cache_folder
 from vidgan.runtime.openvino_import import frontend, ov
 from vidgan.runtime.plan import PRECISIONS, BuildIdentity, choose_precision
+from vidgan.runtime.slots import Slots
 from vidgan.threads import available_cores, plan_threads
 
 logger = logging.getLogger(__name__)
@@ -71,13 +71,10 @@ class OpenVINORuntime:
             depth=self.depth,
             from_cache=bool(compiled.get_property("LOADED_FROM_CACHE")),
         )
-        self._shape_HWC = (size[1], size[0], 3)
         self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
         for _ in range(self.depth):
             self._requests.put(compiled.create_infer_request())
-        self._slots = threading.BoundedSemaphore(self.depth)
-        self._threads = ThreadPoolExecutor(self.depth, thread_name_prefix="vidgan-openvino")
-        self._closed = False
+        self._slots = Slots(size, self.depth, self.depth, "vidgan-openvino")
 
     def __enter__(self) -> OpenVINORuntime:
         return self
@@ -87,25 +84,11 @@ class OpenVINORuntime:
 
     def submit(self, frame_HWC: NDArray[np.uint8]) -> Future[NDArray[np.uint8]]:
         """Start one frame, as `vidgan.runtime.Runtime.submit` says. A frame that can't be written to is copied."""
-        if frame_HWC.shape != self._shape_HWC or frame_HWC.dtype != np.uint8:
-            raise ValueError(
-                f"frame is {frame_HWC.dtype} {frame_HWC.shape}; this network was compiled for uint8 {self._shape_HWC}"
-            )
-        self._slots.acquire()
-        try:
-            if self._closed:
-                raise RuntimeError("this runtime is closed; open a new one")
-            future = self._threads.submit(self._infer, frame_HWC)
-        except RuntimeError:
-            self._slots.release()
-            raise
-        future.add_done_callback(lambda _: self._slots.release())
-        return future
+        return self._slots.submit(frame_HWC, self._infer)
 
     def close(self) -> None:
         """Finish what is in flight and free the network. Calling it twice is harmless."""
-        self._closed = True
-        self._threads.shutdown(wait=True)
+        self._slots.close()
         while not self._requests.empty():
             self._requests.get()
 

@@ -6,8 +6,7 @@ statistics of instance normalisation, is gathered first, in one round of tiles f
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -28,6 +27,7 @@ from vidgan.runtime.openvino import (
 )
 from vidgan.runtime.openvino_import import ov
 from vidgan.runtime.reach import Norm, Reach, walk
+from vidgan.runtime.slots import Slots
 from vidgan.runtime.tile_graph import Numbers, Statistics, cut
 from vidgan.runtime.tile_plan import Span, Tiling
 
@@ -91,9 +91,7 @@ class TiledRuntime:
             tiles=self._tiling.count,
             tile_size=tile,
         )
-        self._slots = threading.BoundedSemaphore(self.depth)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="vidgan-openvino-tiles")
-        self._closed = False
+        self._slots = Slots(size, self.depth, 1, "vidgan-openvino-tiles")
 
     def __enter__(self) -> TiledRuntime:
         return self
@@ -103,26 +101,11 @@ class TiledRuntime:
 
     def submit(self, frame_HWC: Image) -> Future[Image]:
         """Start one frame, as `vidgan.runtime.Runtime.submit` says."""
-        shape = (self.report.size[1], self.report.size[0], 3)
-        if frame_HWC.shape != shape or frame_HWC.dtype != np.uint8:
-            raise ValueError(
-                f"frame is {frame_HWC.dtype} {frame_HWC.shape}; this network was compiled for uint8 {shape}"
-            )
-        self._slots.acquire()
-        try:
-            if self._closed:
-                raise RuntimeError("this runtime is closed; open a new one")
-            future = self._thread.submit(self._infer, frame_HWC)
-        except RuntimeError:
-            self._slots.release()
-            raise
-        future.add_done_callback(lambda _: self._slots.release())
-        return future
+        return self._slots.submit(frame_HWC, self._infer)
 
     def close(self) -> None:
         """Finish what is in flight and free the network. Calling it twice is harmless."""
-        self._closed = True
-        self._thread.shutdown(wait=True)
+        self._slots.close()
         self._rounds = []
 
     def _infer(self, frame_HWC: Image) -> Image:
