@@ -32,7 +32,7 @@ _LEAST_FRAMES = 4
 
 @dataclass(kw_only=True)
 class Material:
-    """Frames of one clip at every point of their way. The lists but the last are the first frames, equally many."""
+    """Frames of one clip at every point of their way. The lists but the last two are the first frames, equally many."""
 
     clip: Clip
     """Where they come from."""
@@ -54,6 +54,8 @@ class Material:
     """Smoothed."""
     to_encode: list[av.VideoFrame] = field(default_factory=list)
     """Results in YUV, of as many frames as fit into memory."""
+    unsmoothed: list[av.VideoFrame] = field(default_factory=list)
+    """The network's results in YUV, as many: noisier pictures, which cost the encoder more. Empty without a network."""
 
     @property
     def is_scaled(self) -> bool:
@@ -67,7 +69,7 @@ def prepare(clip: Clip, size: tuple[int, int], stylizer: Stylizer) -> Material:
     material = Material(clip=clip, size=size, info=info)
     pixels = max(size[0] * size[1], clip.info.width * clip.info.height)
     num_held = max(_LEAST_FRAMES, int(PICTURE_BYTES / (_BYTES_PER_PIXEL * pixels)))
-    num_encoded = max(num_held, int(ENCODED_BYTES / (1.5 * pixels)))
+    num_encoded = max(num_held, int(ENCODED_BYTES / (2 * 1.5 * pixels)))
     with open_decoder(clip.path) as decoder:
         material.decoded.extend(islice(decoder, min(num_held, clip.num_frames)))
     estimator, smoother = MotionEstimator(), Smoother()
@@ -84,6 +86,8 @@ def prepare(clip: Clip, size: tuple[int, int], stylizer: Stylizer) -> Material:
                 material.styled.append(styled)
                 material.result.append(result)
             material.to_encode.append(_timed(from_rgb(result), frame))
+            if stylizer.style:
+                material.unsmoothed.append(_timed(from_rgb(styled), frame))
     return material
 
 

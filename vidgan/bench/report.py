@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vidgan.bench.result import BenchResult, ClipFigures, NetworkFigures
-from vidgan.bench.stages import UNAVOIDABLE, WANTED
+from vidgan.bench.stages import UNAVOIDABLE, UNAVOIDABLE_UNSMOOTHED, WANTED
 from vidgan.bench.timing import percentile, spread
 from vidgan.bench.whole import Run
 from vidgan.errors import InputError
@@ -158,7 +158,9 @@ def _whole(name: str, runs: list[Run], core_ms: dict[str, float], cores: int) ->
     stages = {stage: [1000 * run.stage_seconds.get(stage, 0) / run.frames for run in runs] for stage in _stages(runs)}
     return {key: _spread(values) for key, values in found.items()} | {
         "stage_ms": {stage: _spread(values) for stage, values in stages.items()},
-        "efficiency": share(UNAVOIDABLE),
+        "efficiency": share(
+            UNAVOIDABLE_UNSMOOTHED if name == "no_smooth" and "encode_unsmoothed" in core_ms else UNAVOIDABLE
+        ),
         "efficiency_smoothing": share(WANTED) if name == "smooth" else None,
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from vidgan.video.encoder import Encoder
 
 UNAVOIDABLE = ("decode", "network", "encode")
 """What any program must do that restyles this clip with this network: the work that efficiency counts."""
+UNAVOIDABLE_UNSMOOTHED = ("decode", "network", "encode_unsmoothed")
+"""The same of runs without smoothing."""
 WANTED = (*UNAVOIDABLE, "motion", "smoothing")
 """The same with what smoothing needs, which is wanted work too."""
 
@@ -33,21 +35,26 @@ def stages_of(material: Material, folder: Path, *, smooth: bool) -> dict[str, St
     Args:
         material: The clip's frames.
         folder: For the file that `encode` writes.
-        smooth: With `motion` and `smoothing`.
+        smooth: With `motion` and `smoothing`, and with the encoder on what isn't smoothed too.
     """
     stages: dict[str, Stage] = {"decode": lambda: _decode(material), "to_rgb": lambda: _to_rgb(material)}
     if material.is_scaled:
         stages["scale"] = lambda: _scale(material)
     if smooth:
         stages |= {"motion": lambda: _motion(material), "smoothing": lambda: _smoothing(material)}
-    return stages | {"to_yuv": lambda: _to_yuv(material), "encode": lambda: _encode(material, folder / RESULT_NAME)}
+    pictures, path = material.to_encode, folder / RESULT_NAME
+    stages |= {"to_yuv": lambda: _to_yuv(material), "encode": lambda: _encode(material, pictures, path)}
+    if smooth:
+        stages["encode_unsmoothed"] = lambda: _encode(material, material.unsmoothed, path)
+    return stages
 
 
 def num_frames_of(material: Material) -> dict[str, int]:
     """Return how many frames each stage takes; the others take as many as `to_rgb`."""
     held = len(material.decoded)
     counts = dict.fromkeys(("to_rgb", "scale", "motion", "smoothing", "to_yuv"), held)
-    return counts | {"decode": material.clip.num_frames, "encode": len(material.to_encode)}
+    encoded = dict.fromkeys(("encode", "encode_unsmoothed"), len(material.to_encode))
+    return counts | {"decode": material.clip.num_frames} | encoded
 
 
 def _decode(material: Material) -> Cost:
@@ -98,14 +105,14 @@ def _to_yuv(material: Material) -> Cost:
     return watch.per_frame(len(material.result))
 
 
-def _encode(material: Material, path: Path) -> Cost:
+def _encode(material: Material, pictures: Sequence[av.VideoFrame], path: Path) -> Cost:
     """Encode and mux, from the first frame to the closed file."""
     with av.open(str(path), "w") as container:
         stream = Encoder(container, material.info, ENCODER).stream
         container.start_encoding()
         watch = Stopwatch()
-        for picture in material.to_encode:
+        for picture in pictures:
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
         container.close()
-        return watch.per_frame(len(material.to_encode))
+        return watch.per_frame(len(pictures))

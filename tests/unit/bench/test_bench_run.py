@@ -16,7 +16,7 @@ from vidgan.errors import InputError
 from vidgan.styles import find_style
 
 DOCS = Path(__file__).parents[3] / "docs" / "bench.md"
-STAGES = ["decode", "to_rgb", "motion", "smoothing", "to_yuv", "encode"]
+STAGES = ["decode", "to_rgb", "motion", "smoothing", "to_yuv", "encode", "encode_unsmoothed"]
 FREE = {"machine.versions", "network", "clips", "clips.*.stages", "clips.*.whole", "clips.*.whole.*.stage_ms"}
 SPREAD = {"median", "lowest", "highest"}
 
