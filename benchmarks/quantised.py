@@ -29,11 +29,13 @@ from sequences import lent_photos, standard_sequences
 from styles import ENGINES
 from trial import STILL_PIXELS, restyle
 
+from vidgan.bench.machine import cpu_name
 from vidgan.picture import resized
 from vidgan.quantise import quantise_style
 from vidgan.styles import CARD_NAME, INT8_NAME, Style, find_style
 from vidgan.stylizer import Stylizer
 from vidgan.temporal.smoother import DEFAULT_STRENGTH
+from vidgan.threads import available_cores
 
 SIZE = (1280, 720)
 MOST_UNSTEADY = 1.02
@@ -63,7 +65,8 @@ def measure(name: str, photos: Path, clip: Sequence[Picture]) -> dict[str, Any]:
     speed = compare_speed(quantised, plain, clip)
     is_kept = steadiness["smoothed"]["int8"] <= MOST_UNSTEADY * steadiness["smoothed"]["float"]
     facts = {f"floors_{how}_{key}": value for how, values in steadiness.items() for key, value in values.items()}
-    finish(folder, quantised, facts, is_kept)
+    finish(folder, quantised, facts | {"fps_1280x720": speed["fps_1280x720"]["int8"]}, is_kept)
+    note_speed(folder, report.compared_with, speed["fps_1280x720"]["float"])
     return {
         "kept": is_kept,
         "psnr_mean": round(report.psnr_mean, 2),
@@ -121,6 +124,14 @@ def finish(folder: Path, style: Style, facts: dict[str, Any], is_kept: bool) -> 
     else:
         del card["int8"]
         (folder / INT8_NAME).unlink()
+    (folder / CARD_NAME).write_text(tomli_w.dumps(card), encoding="utf-8")
+
+
+def note_speed(folder: Path, precision: str, fps: float) -> None:
+    """Write the float network's speed into the card's table `measured`."""
+    card = dict(find_style(folder).card)
+    where = f"OpenVINO {precision}, inference only, {available_cores()} cores of {cpu_name()}; benchmarks/quantised.py"
+    card["measured"] = {**card.get("measured", {}), "fps_1280x720": fps, "fps_measured_on": where}
     (folder / CARD_NAME).write_text(tomli_w.dumps(card), encoding="utf-8")
 
 
