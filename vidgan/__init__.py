@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vidgan.styles import Style, find_style, list_styles
     from vidgan.stylizer import Stylizer
     from vidgan.temporal.smoother import Smoother
+    from vidgan.temporal.still import StillDetector
     from vidgan.video.encoder import EncoderOptions
     from vidgan.video.sink import SinkOptions, open_sink
     from vidgan.video.source import SourceOptions, open_source
@@ -32,6 +33,7 @@ _HOMES = {
     "vidgan.styles": ("Style", "find_style", "list_styles"),
     "vidgan.stylizer": ("Stylizer",),
     "vidgan.temporal.smoother": ("Smoother",),
+    "vidgan.temporal.still": ("StillDetector",),
     "vidgan.video.encoder": ("EncoderOptions",),
     "vidgan.video.sink": ("SinkOptions", "open_sink"),
     "vidgan.video.source": ("SourceOptions", "open_source"),
@@ -45,6 +47,7 @@ __all__ = [
     "SinkOptions",
     "Smoother",
     "SourceOptions",
+    "StillDetector",
     "Style",
     "StylizeOptions",
     "StylizeReport",
