@@ -2,8 +2,9 @@
 
 Decoder, motion, network, smoother and encoder work on different frames at the same time, so the cores are kept busy by
 the stages together, not by any of them alone. Splitting one small picture among threads costs more than it gains as
-soon as others wait for the cores: on two cores the network needs 15 % more core time per frame when both work on one
-frame than when each has its own, OpenCV's stages 10 to 20 %.
+soon as others wait for the cores: on two cores the network works on two frames with a core each, and OpenCV's stages
+have one thread each. Decoder and encoder keep FFmpeg's own rule, a few threads more than cores: x264 needs them to look
+ahead, and both work in short bursts.
 """
 
 from __future__ import annotations
