@@ -25,9 +25,8 @@ import numpy as np
 from peer_adapters import Picture, find_lite_model, make_resnet_generator, read_style_net
 
 from vidgan.picture import resized
-from vidgan.runtime import open_runtime
 from vidgan.styles import Style, find_style
-from vidgan.stylizer import fit_size, pad
+from vidgan.stylizer import Stylizer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,19 +145,8 @@ def in_onnxruntime(style: Style, _size: tuple[int, int], _precision: str) -> Ite
 @contextmanager
 def in_openvino(style: Style, size: tuple[int, int], precision: str) -> Iterator[Network]:
     """Run a style as vidgan does, with its margins."""
-    width, height = fit_size(size[0], style), fit_size(size[1], style)
-    runtime = open_runtime(style.path, int8_path=style.int8_path, precision=precision, size=(width, height))
-
-    def restyle(image_HWC: Picture) -> Picture:
-        padded = pad(image_HWC, width=width, height=height, margin=style.margin)
-        styled = runtime.submit(padded).result()
-        first = style.margin
-        return np.ascontiguousarray(styled[first : first + size[1], first : first + size[0]])
-
-    try:
-        yield Network(restyle=restyle, depth=runtime.depth)
-    finally:
-        runtime.close()
+    with Stylizer(style, size=size, precision=precision) as stylizer:
+        yield Network(restyle=stylizer, depth=stylizer.depth)
 
 
 @contextmanager

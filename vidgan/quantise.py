@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import shutil
 import statistics
@@ -16,12 +15,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidgan.errors import InputError, SinkError, SourceError, StyleError
+from vidgan.errors import InputError, SourceError, StyleError
 from vidgan.picture import resized
 from vidgan.runtime.int8 import quantise_onnx
+from vidgan.runtime.plan import file_sha256
 from vidgan.styles import CARD_NAME, INT8_NAME, MODEL_NAME, Style, find_style
 from vidgan.stylizer import Stylizer, fit_size, pad
 from vidgan.video.source import open_source
+from vidgan.video.target import as_sink_error
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +100,7 @@ def quantise_style(
             network; then nothing is changed.
         RuntimeUnavailableError: NNCF isn't installed.
         SinkError: the folder can't be written.
+        DiskFullError: no space for it.
     """
     options = options or QuantiseOptions()
     found = find_style(style)
@@ -107,7 +109,7 @@ def quantise_style(
     calibration, checked = _collect(content, check, options)
     progress("quantise", 0, 1)
     folder = folder or found.path.parent
-    try:
+    with as_sink_error(folder):
         folder.mkdir(parents=True, exist_ok=True)
         # In the same folder, since a file can be moved in one step only within a file system.
         with tempfile.TemporaryDirectory(dir=folder, prefix=".int8-") as name:
@@ -124,8 +126,6 @@ def quantise_style(
             _write_card(draft, found, report, version)
             for file in (MODEL_NAME, INT8_NAME, CARD_NAME):
                 (draft / file).replace(folder / file)
-    except OSError as error:
-        raise SinkError(f"{folder}: can't be written ({error.strerror})") from error
     return replace(report, path=folder / INT8_NAME)
 
 
@@ -235,7 +235,7 @@ def _write_card(folder: Path, style: Style, report: QuantiseReport, version: str
     import tomli_w
 
     facts: dict[str, Any] = {
-        "sha256": hashlib.sha256((folder / INT8_NAME).read_bytes()).hexdigest(),
+        "sha256": file_sha256(folder / INT8_NAME),
         "psnr_mean": round(report.psnr_mean, 2),
         "psnr_worst": round(report.psnr_worst, 2),
         "compared_with": report.compared_with,

@@ -1,11 +1,13 @@
+import errno
 import hashlib
+import os
 import tomllib
 
 import cv2
 import numpy as np
 import pytest
 
-from vidgan.errors import InputError, StyleError
+from vidgan.errors import DiskFullError, InputError, SinkError, StyleError
 from vidgan.quantise import QuantiseOptions, quantise_style
 from vidgan.styles import find_style
 from vidgan.stylizer import Stylizer
@@ -131,3 +133,15 @@ def test_options(wrong):
 def test_card_is_toml(style, photos):
     quantise_style(style, [photos])
     assert tomllib.loads((style / "card.toml").read_text())["int8"]["nncf"]
+
+
+@pytest.mark.parametrize(("number", "kind"), [(errno.ENOSPC, DiskFullError), (errno.EACCES, SinkError)])
+def test_a_folder_that_cant_be_written(style, photos, monkeypatch, number, kind):
+    def fail(*_arguments):
+        raise OSError(number, os.strerror(number))
+
+    before = contents(style)
+    monkeypatch.setattr("vidgan.quantise.quantise_onnx", fail)
+    with pytest.raises(kind):
+        quantise_style(style, [photos])
+    assert contents(style) == before

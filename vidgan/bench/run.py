@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -21,6 +20,7 @@ from vidgan.bench.synthetic import write_clip
 from vidgan.bench.whole import Job, run_job, time_start_up
 from vidgan.blend import resolve_style
 from vidgan.errors import InputError
+from vidgan.runtime.plan import file_sha256
 from vidgan.styles import IDENTITY_NAME, Style
 from vidgan.stylizer import Stylizer
 from vidgan.threads import opencv_threads
@@ -66,7 +66,7 @@ def run_bench(options: BenchOptions, progress: Progress = lambda _done, _total, 
         size=size,
         machine=facts,
         style=style,
-        model_sha256=_sha256(style.path) if style else None,
+        model_sha256=file_sha256(style.path) if style else None,
         networks=bench.networks,
         clips=bench.clips,
         start_up_seconds=bench.start_up_seconds,
@@ -177,12 +177,9 @@ def _facts(network: Stylizer) -> dict[str, Any]:
     assert style is not None
     path = style.int8_path if report.precision == "int8" and style.int8_path else style.path
     names = ("runtime", "version", "device", "device_name", "size", "depth")
-    return {name: getattr(report, name) for name in names} | {"model_sha256": _sha256(path)} | device_figures(network)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return (
+        {name: getattr(report, name) for name in names} | {"model_sha256": file_sha256(path)} | device_figures(network)
+    )
 
 
 def _choose_size(options: BenchOptions, given: Clip | None) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from vidgan.errors import StyleError
 from vidgan.runtime.cache import cache_entry, default_cache_folder
 from vidgan.runtime.openvino import choose_options, compile_cached, device_name, fix_size, read_network
 from vidgan.runtime.openvino_import import ov
+from vidgan.runtime.plan import file_sha256
 
 logger = logging.getLogger(__name__)
 
@@ -53,8 +54,8 @@ def choose_network(
 def _prefers_int8(style_path: Path, int8_path: Path, device: str, cache_dir: Path | None) -> bool:
     device, options = choose_options(device, "auto", depth=1, num_threads=1)
     facts = (
-        _sha256(style_path),
-        _sha256(int8_path),
+        file_sha256(style_path),
+        file_sha256(int8_path),
         ov.get_version(),
         device,
         device_name(device),
@@ -105,7 +106,3 @@ def _write(note: Path, facts: dict[str, bool | float]) -> None:
         note.write_text(json.dumps(facts), encoding="utf-8")
     except OSError as error:
         logger.warning("can't keep the choice of precision in %s (%s)", note, error)
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

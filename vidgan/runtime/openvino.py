@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import logging
 import queue
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from vidgan.errors import MachineError, RuntimeUnavailableError, StyleError
 from vidgan.runtime import DeviceReport, RuntimeReport
 from vidgan.runtime.cache import cache_entry, default_cache_folder
 from vidgan.runtime.openvino_import import frontend, ov
-from vidgan.runtime.plan import PRECISIONS, BuildIdentity, choose_precision
+from vidgan.runtime.plan import PRECISIONS, BuildIdentity, choose_precision, file_sha256
 from vidgan.runtime.slots import Slots
 from vidgan.threads import available_cores, plan_threads
 
@@ -246,7 +245,7 @@ def compile_cached(
         RuntimeUnavailableError: the device can't compile it, or not in this precision.
     """
     identity = BuildIdentity(
-        model_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        model_sha256=file_sha256(path),
         runtime=f"openvino {ov.get_version()}",
         device=f"{device} {device_name(device)}",
         precision=options["INFERENCE_PRECISION_HINT"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection
 from dataclasses import astuple, dataclass
+from pathlib import Path
 
 PRECISIONS = ("auto", "f32", "f16", "bf16", "int8")
 
@@ -32,6 +33,12 @@ class BuildIdentity:
         digest = hashlib.sha256(repr(astuple(self)).encode()).hexdigest()
         width, height = self.size
         return f"{width}x{height}-{self.precision}-{digest[:20]}"
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def choose_precision(device: str, capabilities: Collection[str]) -> tuple[str, str]:
