@@ -172,3 +172,22 @@ def test_a_gif_has_the_patches(tmp_path):
     assert [frame.pts * frame.time_base for frame in frames] == [Fraction(n, 25) for n in range(6)]
     np.testing.assert_allclose(read_patches(frames[3].image), PATCHES, atol=2)
     assert notices == []
+
+
+@pytest.mark.parametrize(("codec", "result"), [("libx264", "in.mp4"), ("libx265", "in.mkv"), ("mpeg2video", "in.ts")])
+def test_chroma_lies_over_the_same_pixels_whatever_the_codec_says_of_its_place(codec, result, tmp_path):
+    """These codecs say that it lies to the left; swscale alone would then colour every second column differently."""
+    yuv = to_yuv(picture(3, 192, 160).astype(np.float64) * 0.35 + 80, 1, LIMITED)
+    stored = packed_planes(yuv, "yuv420p")
+    options = {"libx264": {"qp": "0"}, "libx265": {"x265-params": "lossless=1:log-level=none"}}.get(
+        codec, {"qscale": "1"}
+    )
+    video = replace(patch_video(1, LIMITED, "yuv420p", codec=codec, options=options), draw=lambda *_: stored)
+    source = write_clip(tmp_path / result, video)
+    before = planes(source)[0]
+    _, frames, _ = read(source)
+    np.testing.assert_allclose(frames[0].image, to_rgb(planes_to_yuv(before), 1, LIMITED).clip(0, 255), atol=1.5)
+    copy(source, tmp_path / "out.mkv", encoder=LOSSLESS)
+    for old, new in zip(before, planes(tmp_path / "out.mkv")[0], strict=True):
+        assert old.std() > 1, "a flat plane proves nothing"
+        assert np.abs(old.astype(int) - new).max() <= YUV_LEVELS

@@ -112,7 +112,7 @@ class ToRGB:
         """Return `frame` as new RGB uint8 `(H, W, 3)`, decoded with the matrix and range of the resolved `colour`."""
         matrix, range_ = _for_swscale(colour)
         rgb = self._reformatter.reformat(
-            frame,
+            _without_chroma_place(frame),
             format="rgb24",
             src_colorspace=matrix,
             dst_colorspace=matrix,
@@ -150,16 +150,30 @@ class FromRGB:
                 interpolation=int(_FROM_RGB),
                 threads=1,
             )
-        frame.colorspace = self._colour.matrix
-        frame.color_range = range_
-        frame.color_primaries = self._colour.primaries
-        frame.color_trc = self._colour.transfer
-        return frame
+        return tag(frame, self._colour)
+
+
+def tag(frame: av.VideoFrame, colour: Colour) -> av.VideoFrame:
+    """Write a decided colour into a frame, which is returned."""
+    frame.colorspace, frame.color_range = colour.matrix, _FULL if colour.full_range else _LIMITED
+    frame.color_primaries, frame.color_trc = colour.primaries, colour.transfer
+    return frame
 
 
 def square_pixel_size(width: int, height: int, sample_aspect_ratio: Fraction) -> tuple[int, int]:
     """Return the size at which a picture of non-square pixels looks right on square ones."""
     return max(1, round(width * sample_aspect_ratio)), height
+
+
+def _without_chroma_place(frame: av.VideoFrame) -> av.VideoFrame:
+    """Return a frame of the same planes that doesn't say where chroma lies between the pixels.
+
+    H.264, HEVC and MPEG say "left", and swscale would take the next sample for every second pixel.
+    """
+    try:
+        return av.VideoFrame.from_dlpack(frame.planes, format=frame.format.name)
+    except (NotImplementedError, TypeError, ValueError):  # packed, odd or upside down: swscale takes it as it is
+        return frame
 
 
 def _for_swscale(colour: Colour) -> tuple[int, int]:
