@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+import onnx.inliner
 from onnx import TensorProto, helper, numpy_helper
 
 from vidgan.errors import StyleError
+from vidgan.runtime.onnx_file import read_onnx
 from vidgan.styles import Style
 
 _FLOATS = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16})
@@ -52,10 +53,7 @@ def blend_networks(parts: Sequence[tuple[Style, float]]) -> tuple[bytes, int]:
 
 
 def _load(style: Style) -> Any:  # noqa: ANN401 - onnx comes without types
-    try:
-        model = onnx.load(style.path)
-    except (OSError, DecodeError, onnx.checker.ValidationError) as error:
-        raise StyleError(f"{style.path}: not a readable ONNX file") from error
+    model = read_onnx(style.path)
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
     del model.metadata_props[:]

@@ -140,6 +140,8 @@ def _make_signed(model: onnx.ModelProto) -> None:
 def _strip(model: onnx.ModelProto) -> None:
     """Remove what tools note about themselves: it says where and with what a file was made, not what it computes."""
     del model.metadata_props[:]
+    # Types of tensors in between, from before they were made signed: a contradiction that ONNX Runtime refuses.
+    del model.graph.value_info[:]
     for item in (model.graph, *model.graph.node, *model.graph.initializer):
         item.doc_string = ""
 
