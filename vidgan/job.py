@@ -13,13 +13,13 @@ from pathlib import Path
 
 from vidgan.errors import SinkError
 from vidgan.frame import Frame, VideoInfo
-from vidgan.picture import resized
+from vidgan.picture import resized_picture
 from vidgan.pipeline import Clock, background, stylize
+from vidgan.road import Road, choose_road, make_smoother, open_flow
 from vidgan.runtime import RuntimeReport
 from vidgan.styles import IDENTITY_NAME
 from vidgan.stylizer import Stylizer
 from vidgan.temporal.meter import Steadiness, SteadinessMeter
-from vidgan.temporal.smoother import Smoother
 from vidgan.temporal.still import StillDetector
 from vidgan.video.sink import Sink, SinkOptions, open_sink
 from vidgan.video.source import Source, SourceOptions, open_source
@@ -42,17 +42,25 @@ class StylizeOptions:
     """Blend along the optical flow against flicker."""
     smooth_strength: float | None = None
     """0 none to 1 most; None is the smoother's own default."""
+    flow: str | Path = "dis"
+    """What finds the motion that smoothing follows: `dis`, or the ONNX file of a network (see `open_flow_network`), on
+    the style's NVIDIA card where it has one, and else on the CPU."""
     skip_still: bool = False
     """Give frames the last result again where no 8x8 pixels differ in their mean by more than 4 levels of 255, and no
     64x64 by more than 1.5, from the frame that was last restyled (see `StillDetector`). Not with the style `none`."""
     runtime: str = "auto"
-    """auto or openvino."""
+    """auto, openvino, tensorrt or torch."""
     device: str = "auto"
-    """auto, CPU, GPU or NPU."""
+    """auto, or the runtime's name: CPU, GPU or NPU, cuda:0, cpu."""
+    frames_on: str = "auto"
+    """Where pictures lie from decoder to encoder: `auto` is the graphics card where the network runs on one with torch
+    or TensorRT, and else main memory; `array` is always main memory; or, with these runtimes, the name of the device on
+    which the network runs. With the style `none` always main memory."""
     precision: str = "auto"
     """auto, int8, bf16, f16 or f32."""
     max_memory: int | None = None
-    """Bytes that the process may have. Pictures that don't fit are computed in tiles; None computes them whole."""
+    """Bytes that the process may have. Pictures that don't fit are computed in tiles; None computes them whole. With
+    openvino only."""
     scale: tuple[int, int] | None = None
     """Width and height to work at; None is the source's own."""
     compare: bool = False
@@ -135,9 +143,13 @@ def stylize_video(
     _refuse_same(location, result)
     began = time.monotonic()
     clock = Clock()
+    # The style "none" runs nothing, so it doesn't matter where.
+    road = None if style == IDENTITY_NAME else choose_road(options.runtime, options.device, options.frames_on)
+    options = _with_pictures_on(options, road.pictures_on if road else None)
     with ExitStack() as stack:
-        smoother = None if style == IDENTITY_NAME else _make_smoother(options)
-        still = StillDetector() if options.skip_still and style != IDENTITY_NAME else None
+        smoother = make_smoother(road, options.smooth_strength) if road and options.smooth else None
+        flow = open_flow(road, options.flow) if road and smoother else None
+        still = StillDetector() if options.skip_still and road else None
         meter = SteadinessMeter(options.measure_every) if options.measure_every else None
         source = stack.enter_context(open_source(location, options.source))
         info = _scaled(source.info, options.scale)
@@ -146,25 +158,18 @@ def stylize_video(
         run = _Run(sink=sink, source=source, info=info, clock=clock, meter=meter, still=still)
         try:
             with sink:
-                stylizer = stack.enter_context(
-                    Stylizer(
-                        style,
-                        size=(info.width, info.height),
-                        runtime=options.runtime,
-                        device=options.device,
-                        precision=options.precision,
-                        max_memory=options.max_memory,
-                        reserved_memory=_stage_memory(source.info, info, options, is_still=sink.max_frames == 1),
-                        strength=options.strength,
-                        keep_colour=options.keep_colour,
-                    )
-                )
-                run.runtime = stylizer.report
+                stylizer = stack.enter_context(_open_stylizer(style, options, road, run))
                 run.setup_seconds, run.began = time.monotonic() - began, time.monotonic()
-                wanted = islice(source, sink.max_frames)
-                frames = _resized(clock.iterate("decode", wanted), info)
+                frames = _resized(clock.iterate("decode", islice(source, sink.max_frames)), info)
                 styled = stylize(
-                    frames, stylizer, smoother, meter=meter, still=still, compare=options.compare, clock=clock
+                    frames,
+                    stylizer,
+                    smoother,
+                    flow=flow,
+                    meter=meter,
+                    still=still,
+                    compare=options.compare,
+                    clock=clock,
                 )
                 with closing(background(styled)) as ready:
                     run.write_all(ready, progress, stop or threading.Event())
@@ -215,10 +220,34 @@ class _Run:
         )
 
 
-def _make_smoother(options: StylizeOptions) -> Smoother | None:
-    if not options.smooth:
-        return None
-    return Smoother() if options.smooth_strength is None else Smoother(options.smooth_strength)
+def _open_stylizer(style: str | Path, options: StylizeOptions, road: Road | None, run: _Run) -> Stylizer:
+    """Open the style for a run's pictures, and note in the run what really runs."""
+    is_still = run.sink.max_frames == 1
+    stylizer = Stylizer(
+        style,
+        size=(run.info.width, run.info.height),
+        runtime=road.choice.runtime if road else "auto",
+        device=road.choice.device if road else "auto",
+        precision=options.precision,
+        max_memory=options.max_memory,
+        reserved_memory=_stage_memory(run.source.info, run.info, options, is_still=is_still),
+        strength=options.strength,
+        keep_colour=options.keep_colour,
+    )
+    if road and stylizer.report:
+        # To the stylizer, what was chosen here is what was asked for.
+        run.runtime = replace(stylizer.report, reason=road.choice.reason)
+    return stylizer
+
+
+def _with_pictures_on(options: StylizeOptions, device: str | None) -> StylizeOptions:
+    """Tell reader and writer where pictures are."""
+    if device is None:
+        return options
+    encoder = replace(options.sink.encoder, pictures_on=device)
+    return replace(
+        options, source=replace(options.source, pictures_on=device), sink=replace(options.sink, encoder=encoder)
+    )
 
 
 def _stage_memory(source: VideoInfo, info: VideoInfo, options: StylizeOptions, *, is_still: bool) -> int:
@@ -236,7 +265,7 @@ def _stage_memory(source: VideoInfo, info: VideoInfo, options: StylizeOptions, *
 
 def _resized(frames: Iterator[Frame], info: VideoInfo) -> Iterator[Frame]:
     for frame in frames:
-        yield replace(frame, image=resized(frame.image, info.width, info.height))
+        yield replace(frame, image=resized_picture(frame.image, info.width, info.height))
 
 
 def _scaled(info: VideoInfo, size: tuple[int, int] | None) -> VideoInfo:

@@ -11,27 +11,27 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vidgan.frame import Frame
+from vidgan.picture import Picture
 from vidgan.stylizer import Stylizer
-from vidgan.temporal.flow import Motion, MotionEstimator
+from vidgan.temporal.flow import FlowFunction, Motion, MotionEstimator
 from vidgan.temporal.meter import SteadinessMeter
-from vidgan.temporal.smoother import Smoother
 from vidgan.temporal.still import StillDetector
 from vidgan.threads import opencv_threads
 
 log = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
-Image = NDArray[np.uint8]
+AnySmoother: TypeAlias = Callable[[Picture, Motion], Picture]
+"""`Smoother` for frames that are arrays, `PictureSmoother` for tensors."""
 
 # Frames waiting between two stages: enough to even out a slow frame, few enough for 4K.
 _QUEUE_LENGTH = 2
@@ -41,8 +41,9 @@ _JOIN_SECONDS = 10.0
 def stylize(
     frames: Iterable[Frame],
     stylizer: Stylizer,
-    smoother: Smoother | None = None,
+    smoother: AnySmoother | None = None,
     *,
+    flow: FlowFunction | None = None,
     meter: SteadinessMeter | None = None,
     still: StillDetector | None = None,
     compare: bool = False,
@@ -54,9 +55,10 @@ def stylize(
     in flight, nothing else is kept.
 
     Args:
-        frames: the source's frames.
+        frames: the source's frames: all of them arrays, or all tensors on the stylizer's device.
         stylizer: the style, opened for the frames' size.
         smoother: what happens between frames; None leaves every frame on its own.
+        flow: finds the motion between the lumas of two frames; None is DIS.
         meter: fed with source, per-frame result and result where given.
         still: frames that it finds still get the last result again, without motion, network and smoothing; None
             restyles all.
@@ -64,7 +66,7 @@ def stylize(
         clock: told how long each stage is at work.
     """
     clock = clock or Clock()
-    estimator = MotionEstimator() if smoother else None
+    estimator = MotionEstimator(flow) if smoother else None
     if still:
         still.reset()
     with (
@@ -83,7 +85,7 @@ def stylize(
             if meter:
                 with clock.measure("measure"):
                     meter(entry.frame.image, styled, result)
-            yield replace(entry.frame, image=np.hstack((entry.frame.image, result)) if compare else result)
+            yield replace(entry.frame, image=_beside(entry.frame.image, result) if compare else result)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +95,7 @@ class _Pending:
     frame: Frame
     motion: Motion | None
     """From the last frame that wasn't still."""
-    styled: Future[Image] | None
+    styled: Future[Picture] | None
     """None where the frame is still."""
 
 
@@ -119,6 +121,14 @@ def _submit(
             with clock.measure("motion"):
                 motion = estimator(frame.image)
         yield _Pending(frame=frame, motion=motion, styled=styled)
+
+
+def _beside(left_HWC: Picture, right_HWC: Picture) -> Picture:
+    if isinstance(left_HWC, np.ndarray):
+        return np.hstack((left_HWC, right_HWC))
+    from vidgan.picture_tensor import beside_tensor
+
+    return beside_tensor(left_HWC, right_HWC)
 
 
 class Clock:

@@ -212,8 +212,8 @@ def _compare(
     assert style.int8_path
     psnrs = []
     with (
-        Stylizer(style, size=CHECK_SIZE, precision="int8") as quantised,
-        Stylizer(replace(style, int8_path=None), size=CHECK_SIZE) as exact,
+        Stylizer(style, size=CHECK_SIZE, runtime="openvino", precision="int8") as quantised,
+        Stylizer(replace(style, int8_path=None), size=CHECK_SIZE, runtime="openvino") as exact,
     ):
         for number, frame in enumerate(frames):
             progress("compare", number, len(frames))

@@ -5,27 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from vidgan.blend import resolve_style
-from vidgan.picture import with_colour_of
+from vidgan.picture import Picture, with_colour_of
 from vidgan.runtime import Runtime, RuntimeReport, open_runtime
 from vidgan.styles import IDENTITY_NAME, Style
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 Image = NDArray[np.uint8]
+Kind = TypeVar("Kind")
+"""Of a picture, array or tensor: what comes out is what went in."""
 _BYTES_PER_PIXEL = 3
+# Of these a network takes pictures as tensors too.
+_ON_TORCH = frozenset({"torch", "tensorrt"})
 
 
 class Stylizer:
     """A style, ready for pictures of one size. A context manager; one thread submits, any thread takes the results.
 
-    All pictures are uint8 RGB `(H, W, 3)`, 0..255, on the CPU. A size that the style can't take is extended at the
-    right and at the bottom, by mirroring, as often as it takes (a single row or column is repeated), and so is every
-    side by the style's margin; the result is cropped. The top left corner lies at the same place of the network's grid
-    whatever the size.
+    All pictures are uint8 RGB `(H, W, 3)`, 0..255: arrays, or tensors on the device of a runtime on torch. A size that
+    the style can't take is extended at the right and at the bottom, by mirroring, as often as it takes (a single row or
+    column is repeated), and so is every side by the style's margin; the result is cropped. The top left corner lies at
+    the same place of the network's grid whatever the size.
 
     Args:
         style: A style, its name, the path of its folder or ONNX file, or a blend such as "ink:0.7+chalk:0.3". "none"
@@ -98,9 +106,10 @@ class Stylizer:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def __call__(self, image_HWC: Image) -> Image:
+    def __call__(self, image_HWC: Kind) -> Kind:
         """Restyle one picture and wait for it: `submit(image_HWC).result()`."""
-        return self.submit(image_HWC).result()
+        styled_HWC: Kind = self.submit(image_HWC).result()
+        return styled_HWC
 
     @property
     def depth(self) -> int:
@@ -112,32 +121,40 @@ class Stylizer:
         """What really runs; None for the style "none"."""
         return self._runtime.report if self._runtime else None
 
-    def submit(self, image_HWC: Image) -> Future[Image]:
+    def submit(self, image_HWC: Picture) -> Future[Picture]:
         """Start one picture; wait first while `depth` pictures are in flight.
 
         Args:
-            image_HWC: uint8 RGB of the stylizer's size. Nobody may write into it until the future is done.
+            image_HWC: uint8 RGB of the stylizer's size: an array, or a tensor on the runtime's device. Nobody may write
+                into it until the future is done.
 
         Returns:
-            A future of a new contiguous array of the same shape; of `image_HWC` itself with the style "none". Futures
-            complete in any order, and those that do more than the network can't be cancelled.
+            A future of a new contiguous array or tensor of the same shape, where the given one is; of `image_HWC`
+            itself with the style "none". Futures complete in any order, and those that do more than the network can't
+            be cancelled. What a future gives on a graphics card is complete as far as the default stream is concerned.
 
         Raises:
-            ValueError: wrong shape or dtype.
+            ValueError: wrong shape or dtype, or a tensor for a runtime that takes arrays alone.
             RuntimeError: the stylizer is closed.
         """
         width, height = self.size
-        if image_HWC.shape != (height, width, 3) or image_HWC.dtype != np.uint8:
-            raise ValueError(f"picture is {image_HWC.dtype} {image_HWC.shape}; give uint8 ({height}, {width}, 3)")
+        is_array = isinstance(image_HWC, np.ndarray)
+        # By name: torch isn't loaded to find out.
+        if tuple(image_HWC.shape) != (height, width, 3) or str(image_HWC.dtype).removeprefix("torch.") != "uint8":
+            given = f"{image_HWC.dtype} {tuple(image_HWC.shape)}"
+            raise ValueError(f"picture is {given}; give uint8 ({height}, {width}, 3)")
         if self._runtime is None:
             return _completed(image_HWC)
+        if not is_array and self._runtime.report.runtime not in _ON_TORCH:
+            raise ValueError(f"picture is a {type(image_HWC).__name__}; {self._runtime.report.runtime} takes arrays")
         padded_width, padded_height = self._runtime.report.size
         assert self.style is not None
-        padded = pad(image_HWC, width=padded_width, height=padded_height, margin=self.style.margin)
+        padded = _pad(image_HWC, width=padded_width, height=padded_height, margin=self.style.margin)
         raw = self._runtime.submit(padded)
-        if (padded_width, padded_height) == self.size and self.strength == 1 and not self.keep_colour:
+        if is_array and (padded_width, padded_height) == self.size and self.strength == 1 and not self.keep_colour:
             return raw
-        return _then(raw, lambda styled_HWC: self._finish(image_HWC, styled_HWC))
+        finish = self._finish if is_array else self._finish_tensor
+        return _then(raw, lambda styled_HWC: finish(image_HWC, styled_HWC))
 
     def close(self) -> None:
         """Finish what is in flight and free the device. Calling it twice is harmless."""
@@ -153,6 +170,25 @@ class Stylizer:
             styled_HWC = with_colour_of(image_HWC, styled_HWC)
         if self.strength < 1:
             styled_HWC = _as_image(cv2.addWeighted(styled_HWC, self.strength, image_HWC, 1 - self.strength, 0))
+        return styled_HWC
+
+    def _finish_tensor(self, image_HWC: Tensor, styled_HWC: Tensor) -> Tensor:
+        """Do the same on tensors."""
+        from vidgan.picture_tensor import blended_tensor, default_stream, with_colour_of_tensor
+
+        width, height = self.size
+        first = self.style.margin if self.style else 0
+        # This runs in a thread of the runtime, whose current stream may be one of its own. A runtime completes its
+        # futures only when the result lies on the device, so whatever is begun now comes after the network. It is put
+        # on the default stream, where the source's picture was made and the smoother and the encoder work: they need
+        # no event to come after this. The network's result is kept from being overwritten until then, though its memory
+        # may belong to the runtime's stream and its last name goes when this function returns.
+        with default_stream(styled_HWC):
+            styled_HWC = styled_HWC[first : first + height, first : first + width].contiguous()
+            if self.keep_colour:
+                styled_HWC = with_colour_of_tensor(image_HWC, styled_HWC)
+            if self.strength < 1:
+                styled_HWC = blended_tensor(styled_HWC, self.strength, image_HWC)
         return styled_HWC
 
 
@@ -176,24 +212,32 @@ def pad(image_HWC: Image, *, width: int, height: int, margin: int = 0) -> Image:
     return _as_image(cv2.copyMakeBorder(image_HWC, margin, bottom, margin, right, cv2.BORDER_REFLECT_101))
 
 
+def _pad(picture_HWC: Picture, *, width: int, height: int, margin: int) -> Picture:
+    if isinstance(picture_HWC, np.ndarray):
+        return pad(picture_HWC, width=width, height=height, margin=margin)
+    from vidgan.picture_tensor import pad_tensor
+
+    return pad_tensor(picture_HWC, width=width, height=height, margin=margin)
+
+
 def _as_image(array: cv2.typing.MatLike) -> Image:
     # OpenCV's annotations don't say that uint8 in gives uint8 out.
     return array  # type: ignore[return-value]
 
 
-def _completed(image_HWC: Image) -> Future[Image]:
-    future: Future[Image] = Future()
+def _completed(image_HWC: Picture) -> Future[Picture]:
+    future: Future[Picture] = Future()
     future.set_result(image_HWC)
     return future
 
 
-def _then(raw: Future[Image], finish: Callable[[Image], Image]) -> Future[Image]:
+def _then(raw: Future[Picture], finish: Callable[[Picture], Picture]) -> Future[Picture]:
     """Return a future of `finish(raw.result())`, computed by the thread that completes `raw`."""
-    finished: Future[Image] = Future()
+    finished: Future[Picture] = Future()
     # From here on it can't be cancelled, so that setting its result can't fail.
     finished.set_running_or_notify_cancel()
 
-    def complete(raw: Future[Image]) -> None:
+    def complete(raw: Future[Picture]) -> None:
         try:
             finished.set_result(finish(raw.result()))
         except BaseException as error:  # noqa: BLE001 - not swallowed: it goes to whoever waits for the future

@@ -25,7 +25,7 @@ from vidgan.video.sink import VideoSink
 STAGES = {
     "decode": (Decoder, "__iter__"),
     "to RGB": (ToRGB, "__call__"),
-    "scale": (vidgan.job, "resized"),
+    "scale": (vidgan.job, "resized_picture"),
     "still": (StillDetector, "__call__"),
     "motion": (MotionEstimator, "__call__"),
     "submit": (Stylizer, "submit"),

@@ -10,11 +10,12 @@ import pytest
 import vidgan
 
 PACKAGE = Path(vidgan.__file__).parent
-BASE = {"errors", "frame", "picture", "threads"}
+BASE = {"errors", "frame", "picture", "picture_tensor", "threads"}
 ALLOWED = {
     "errors": set(),
-    "frame": set(),
-    "picture": set(),
+    "frame": {"picture"},
+    "picture": {"picture_tensor"},
+    "picture_tensor": set(),
     "threads": set(),
     "video": BASE,
     "temporal": BASE,
@@ -24,19 +25,21 @@ ALLOWED = {
     "blend": BASE | {"styles", "runtime"},
     "stylizer": BASE | {"runtime", "styles", "blend"},
     "pipeline": BASE | {"stylizer", "temporal"},
-    "job": BASE | {"pipeline", "video", "stylizer", "temporal", "runtime", "styles"},
+    "road": BASE | {"pipeline", "runtime", "temporal"},
+    "job": BASE | {"road", "pipeline", "video", "stylizer", "temporal", "runtime", "styles"},
     "judge": BASE | {"video", "temporal"},
     "bench": BASE | {"job", "video", "temporal", "stylizer", "blend", "runtime", "styles", "__init__"},
     "quantise": BASE | {"video", "runtime", "styles", "stylizer"},
+    "build": BASE | {"blend", "runtime", "styles", "stylizer"},
     "sheet": BASE | {"video", "styles", "stylizer"},
     "train": BASE | {"networks", "temporal", "runtime", "video", "styles", "stylizer"},
     "paint": BASE | {"networks", "temporal", "train", "video"},
     "cli": BASE
     | {"job", "judge", "pipeline", "video", "stylizer", "temporal", "runtime", "styles", "train", "__init__"}
-    | {"bench", "blend", "quantise", "sheet", "paint"},
+    | {"bench", "blend", "build", "quantise", "sheet", "paint"},
     "__init__": BASE | {"job", "judge", "pipeline", "video", "stylizer", "temporal", "styles"},
 }
-HEAVY = {"av", "numpy", "cv2", "openvino", "torch", "kornia", "rich.progress", "onnx"}
+HEAVY = {"av", "numpy", "cv2", "openvino", "torch", "kornia", "rich.progress", "onnx", "tensorrt_rtx", "pynvml"}
 
 
 def room_of(path: Path) -> str:
@@ -85,6 +88,18 @@ def test_importing_the_package_or_the_program_loads_nothing_heavy():
 def test_stylizing_needs_no_torch():
     names = ", ".join(f"vidgan.{name}" for name in vidgan.__all__)
     assert loaded_after(f"import vidgan; {names}") & {"torch", "kornia", "onnx", "h5py"} == set()
+
+
+def test_a_run_on_the_cpu_loads_no_torch(tmp_path):
+    """From file to file, with smoothing: what the tensor road adds is loaded for tensors alone."""
+    code = (
+        "import numpy as np, cv2, sys, vidgan; from vidgan.job import StylizeOptions; "
+        "cv2.imwrite('in.png', np.full((40, 40, 3), 90, np.uint8)); "
+        "vidgan.stylize_video('in.png', 'out.png', options=StylizeOptions(runtime='openvino', compare=True)); "
+        "print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert set(done.stdout.split()) & {"torch", "kornia", "vidgan.picture_tensor"} == set()
 
 
 def test_every_public_name_exists_and_is_listed():

@@ -5,6 +5,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from vidgan.errors import InputError, MachineError, StyleError
 from vidgan.picture import with_colour_of
@@ -243,6 +244,46 @@ def test_closed(invert, noise):
     stylizer.close()
     with pytest.raises(RuntimeError, match="closed"):
         stylizer.submit(noise(16, 16))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 1), (16, 16), (17, 33), (50, 18)])
+@pytest.mark.parametrize("margin", [0, 8])
+def test_tensors_of_any_size(invert_onnx, size, margin, noise):
+    style = Style(name="invert", path=invert_onnx, size_multiple=4, minimum_size=16, margin=margin)
+    image = torch.from_numpy(noise(*size))
+    with Stylizer(style, size=size, runtime="torch", device="cpu") as stylizer:
+        styled = stylizer(image)
+        np.testing.assert_array_equal(stylizer(noise(*size)), 255 - noise(*size))  # arrays too, on the same runtime
+    assert isinstance(styled, torch.Tensor)
+    assert styled.dtype == torch.uint8
+    assert styled.is_contiguous()
+    np.testing.assert_array_equal(styled, 255 - noise(*size))
+    np.testing.assert_array_equal(image, noise(*size))
+
+
+@pytest.mark.parametrize("size", [(20, 16), (19, 17)])
+@pytest.mark.parametrize("strength", [0, 0.3, 1])
+@pytest.mark.parametrize("keep_colour", [False, True])
+def test_strength_and_colour_on_tensors(invert, size, strength, keep_colour, noise):
+    options = {"size": size, "strength": strength, "keep_colour": keep_colour}
+    with Stylizer(invert, **options, runtime="openvino") as stylizer:
+        expected = stylizer(noise(*size))
+    with Stylizer(invert, **options, runtime="torch", device="cpu") as stylizer:
+        styled = stylizer(torch.from_numpy(noise(*size)))
+    # Blending may round a half the other way; inverting and keeping colours are exact.
+    np.testing.assert_allclose(styled.numpy().astype(int), expected, rtol=0, atol=1 if 0 < strength < 1 else 0)
+
+
+def test_tensors_where_arrays_are_wanted(invert, noise):
+    image = torch.from_numpy(noise(16, 18))
+    with Stylizer("none", size=(16, 18)) as stylizer:
+        assert stylizer(image) is image
+        with pytest.raises(ValueError, match="int16"):
+            stylizer(image.short())
+        with pytest.raises(ValueError, match=r"picture is torch\.uint8 \(16, 18, 3\); give uint8 \(18, 16, 3\)"):
+            stylizer(image.permute(1, 0, 2))
+    with Stylizer(invert, size=(16, 18), runtime="openvino") as stylizer, pytest.raises(ValueError, match="openvino"):
+        stylizer(image)
 
 
 def test_torch_is_not_needed():

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from vidgan.cli import bench, doctor, measure, paint, quantise, sheet, styles, stylize, train
+from vidgan.cli import bench, build, doctor, measure, paint, quantise, sheet, styles, stylize, train
 from vidgan.errors import InputError, MachineError
 
 app = typer.Typer(
@@ -27,6 +27,8 @@ app.command("sheet")(sheet.command)
 app.command("measure")(measure.command)
 app.command("bench")(bench.command)
 app.command("quantise")(quantise.command)
+app.command("build")(build.command)
+app.command("engines")(build.engines)
 app.command("doctor")(doctor.command)
 app.add_typer(train.app, name="train")
 

@@ -38,6 +38,9 @@ def command(
         bool, typer.Option("--smooth/--no-smooth", help="Blend along the optical flow.", rich_help_panel=_LOOK)
     ] = True,
     smooth_strength: Annotated[float | None, typer.Option(help="0 none, 1 most.", rich_help_panel=_LOOK)] = None,
+    flow: Annotated[
+        str, typer.Option(help="Motion for --smooth: dis, or an ONNX network's file.", rich_help_panel=_LOOK)
+    ] = "dis",
     skip_still: Annotated[
         bool,
         typer.Option(
@@ -66,8 +69,10 @@ def command(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing OUT.", rich_help_panel=_OUTPUT)
     ] = False,
-    runtime: Annotated[str, typer.Option(help="auto or openvino.", rich_help_panel=_MACHINE)] = "auto",
-    device: Annotated[str, typer.Option(help="auto, CPU, GPU or NPU.", rich_help_panel=_MACHINE)] = "auto",
+    runtime: Annotated[str, typer.Option(help="auto, openvino, tensorrt or torch.", rich_help_panel=_MACHINE)] = "auto",
+    device: Annotated[
+        str, typer.Option(help="auto, CPU, GPU, NPU (openvino), cuda:0, cpu (torch).", rich_help_panel=_MACHINE)
+    ] = "auto",
     precision: Annotated[str, typer.Option(help="auto, int8, bf16, f16 or f32.", rich_help_panel=_MACHINE)] = "auto",
     max_memory: Annotated[
         str | None,
@@ -109,6 +114,7 @@ def command(
         keep_colour=keep_colour,
         smooth=smooth,
         smooth_strength=smooth_strength,
+        flow=flow,
         skip_still=skip_still,
         runtime=runtime,
         device=device,

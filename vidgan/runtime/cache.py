@@ -45,23 +45,47 @@ def cache_entry(root: Path, key: str, *, timeout_seconds: float = LOCK_TIMEOUT_S
     Yields:
         The folder, or None where the cache can't be used: that costs time, so it is only warned about.
     """
-    lock = FileLock(root / f"{key}.lock", timeout=timeout_seconds)
     entry = root / key
-    try:
-        entry.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    # A lock that takes too long is an OSError too; a file system without locks says NotImplementedError.
-    except (OSError, NotImplementedError) as error:
-        logger.warning("can't keep compiled networks in %s (%s); starting will be slower", root, error)
-        yield None
-        return
-    try:
-        usable = drop_damaged(entry)
+    with locked(root, key, timeout_seconds=timeout_seconds) as is_locked:
+        usable = is_locked and _make(entry) and drop_damaged(entry)
         yield entry if usable else None
         if usable:
             _write_sums(entry)
+
+
+@contextmanager
+def locked(folder: Path, key: str, *, timeout_seconds: float) -> Iterator[bool]:
+    """Hold the lock of one entry of a folder, which is made where missing; other processes wait.
+
+    Yields:
+        False where there can't be a lock: that costs time at every start, so it is only warned about.
+    """
+    lock = FileLock(folder / f"{key}.lock", timeout=timeout_seconds)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    # A lock that takes too long is an OSError too; a file system without locks says NotImplementedError.
+    except (OSError, NotImplementedError) as error:
+        _warn(folder, error)
+        yield False
+        return
+    try:
+        yield True
     finally:
         lock.release()
+
+
+def _make(entry: Path) -> bool:
+    try:
+        entry.mkdir(exist_ok=True)
+    except OSError as error:
+        _warn(entry, error)
+        return False
+    return True
+
+
+def _warn(folder: Path, error: Exception) -> None:
+    logger.warning("can't keep compiled networks in %s (%s); starting will be slower", folder, error)
 
 
 def drop_damaged(entry: Path) -> bool:

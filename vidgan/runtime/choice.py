@@ -11,11 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vidgan.errors import StyleError
 from vidgan.runtime.cache import cache_entry, default_cache_folder
 from vidgan.runtime.openvino import choose_options, compile_cached, device_name, fix_size, read_network
 from vidgan.runtime.openvino_import import ov
-from vidgan.runtime.plan import file_sha256
+from vidgan.runtime.plan import file_sha256, take_network
 
 logger = logging.getLogger(__name__)
 
@@ -42,13 +41,9 @@ def choose_network(
         StyleError: int8 is asked for, and there is none; or a file is broken.
         RuntimeUnavailableError: no such device, or it can't compile them.
     """
-    if precision == "int8":
-        if int8_path is None:
-            raise StyleError(f"{style_path}: has no int8 network beside it; `vidgan quantise` makes one")
-        return int8_path, "int8"
     if precision == "auto" and int8_path and _prefers_int8(style_path, int8_path, device, cache_dir):
         return int8_path, "int8"
-    return style_path, precision
+    return take_network(style_path, int8_path, precision), precision
 
 
 def _prefers_int8(style_path: Path, int8_path: Path, device: str, cache_dir: Path | None) -> bool:

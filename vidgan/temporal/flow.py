@@ -6,19 +6,19 @@ style flicker would be taken for motion.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vidgan.picture import Picture
 from vidgan.temporal.cuts import global_shift, match_tones, same_shot
+from vidgan.temporal.luma import reduced_luma
 from vidgan.temporal.warp import positions, warp
 
-SHORT_SIDE = 360
-"""Motion is estimated with at most so many pixels on the short side: errors of 0.1 px here are 0.2 px at 720p, less
-than a styled brush stroke shows."""
 FINEST_SCALE, PATCH_STRIDE, DESCENTS, REFINEMENTS, SMOOTHNESS = 1, 6, 4, 1, 80.0
 """DIS for the smoother: flow at half the size rather than a quarter, and smoother than OpenCV's FAST. 4 ms at 640x360.
 More descents follow the noise: they left still scenes less steady. A second refinement gained little."""
@@ -52,6 +52,9 @@ REST_RELATIVE, REST_SLACK = 0.15, 0.25
 more: following noise makes two patches of it a tenth more alike."""
 REST_PATCH = 9
 """Pixels on the side of that patch."""
+
+FlowFunction: TypeAlias = Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.float32]]
+"""Backward flow `(H, W, 2)` in pixels from this frame's luma `(H, W)` and the previous one's."""
 
 _NO_START: Any = None
 """OpenCV takes None where no flow is known yet; its type hints don't say so."""
@@ -119,16 +122,21 @@ class MotionEstimator:
     About 7.5 ms per frame at 1280x720 on one core; the second look, taken where a cut is suspected, up to 8 ms more.
     """
 
-    def __init__(self) -> None:
-        self._flow = DisFlow()
+    def __init__(self, flow: FlowFunction | None = None) -> None:
+        """Make one.
+
+        Args:
+            flow: what finds the motion between two lumas; None is `DisFlow`.
+        """
+        self._flow = flow or DisFlow()
         self._size: tuple[int, ...] | None = None
         self._previous: NDArray[np.uint8] | None = None
 
-    def __call__(self, image_HWC: NDArray[np.uint8]) -> Motion:
+    def __call__(self, image_HWC: Picture) -> Motion:
         """Estimate the step from the previous frame to this one.
 
         Args:
-            image_HWC: the source frame, `(H, W, 3)` RGB uint8. Not kept.
+            image_HWC: the source frame, `(H, W, 3)` RGB uint8, an array or a tensor. Not kept.
 
         Returns:
             A `Motion` at reduced size (see `reduced_luma`) with arrays of its own.
@@ -137,10 +145,10 @@ class MotionEstimator:
             TypeError: the frame isn't uint8.
             ValueError: the frame isn't `(H, W, 3)`, or its size differs from the previous one's.
         """
-        luma = reduced_luma(image_HWC)
-        if self._size not in (None, image_HWC.shape):
-            raise ValueError(f"frame {image_HWC.shape} after {self._size}: call reset() where the size changes")
-        previous, self._previous, self._size = self._previous, luma, image_HWC.shape
+        luma, size = reduced_luma(image_HWC), tuple(image_HWC.shape)
+        if self._size not in (None, size):
+            raise ValueError(f"frame {size} after {self._size}: call reset() where the size changes")
+        previous, self._previous, self._size = self._previous, luma, size
         if previous is None:
             return _no_motion(luma.shape, is_cut=False)
         flow = self._flow(luma, previous)
@@ -169,45 +177,6 @@ class MotionEstimator:
             if same_shot(now, warp(before, flow)):
                 return flow
         return None
-
-
-def reduced_luma(image_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the luma of a frame, reduced so that its short side is at most `SHORT_SIDE` pixels; never enlarged.
-
-    Args:
-        image_HWC: `(H, W, 3)` RGB uint8.
-
-    Returns:
-        A new array `(h, w)` uint8, BT.601 luma, averaged over areas.
-
-    Raises:
-        TypeError: not uint8.
-        ValueError: not `(H, W, 3)` or empty.
-    """
-    check_rgb(image_HWC)
-    luma = cv2.cvtColor(image_HWC, cv2.COLOR_RGB2GRAY)
-    height, width = luma.shape
-    scale = SHORT_SIDE / min(height, width)
-    if scale < 1:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        luma = cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
-    return luma.astype(np.uint8, copy=False)
-
-
-def check_rgb(image_HWC: NDArray[np.uint8]) -> None:
-    """Refuse what isn't an RGB frame.
-
-    Args:
-        image_HWC: a frame, hopefully `(H, W, 3)` uint8.
-
-    Raises:
-        TypeError: not uint8.
-        ValueError: not `(H, W, 3)` or empty.
-    """
-    if image_HWC.dtype != np.uint8:
-        raise TypeError(f"frame is {image_HWC.dtype}: expected uint8")
-    if image_HWC.ndim != 3 or image_HWC.shape[2] != 3 or 0 in image_HWC.shape:
-        raise ValueError(f"frame {image_HWC.shape}: expected (H, W, 3) with at least one pixel")
 
 
 def stop_at_rest(

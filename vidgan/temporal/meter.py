@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidgan.picture import resized
+from vidgan.picture import Picture, as_array, resized
 from vidgan.temporal.cuts import same_shot
-from vidgan.temporal.flow import DisFlow, MotionEstimator, check_rgb
+from vidgan.temporal.flow import DisFlow, MotionEstimator
+from vidgan.temporal.luma import check_rgb
 from vidgan.temporal.metrics import sharpness_ratio, visible_mask, warping_error
 from vidgan.temporal.warp import warp
 
@@ -155,11 +156,12 @@ class SteadinessMeter:
         self._errors: list[Sequence[float]] = []
         self._sharpness: list[float] = []
 
-    def __call__(self, source_HWC: Image, per_frame_HWC: Image, result_HWC: Image) -> None:
-        """Take note of the next frame. Nobody may write into the arrays before the following call.
+    def __call__(self, source_HWC: Picture, per_frame_HWC: Picture, result_HWC: Picture) -> None:
+        """Take note of the next frame. Nobody may write into the pictures before the following call.
 
         Args:
-            source_HWC: the frame as decoded, `(H, W, 3)` RGB uint8.
+            source_HWC: the frame as decoded, `(H, W, 3)` RGB uint8. An array, or like the others a tensor, which is
+                fetched from its device where it is measured.
             per_frame_HWC: styled, before smoothing, `(H', W', 3)` RGB uint8.
             result_HWC: styled and smoothed, same shape as `per_frame_HWC`.
 
@@ -168,13 +170,15 @@ class SteadinessMeter:
             ValueError: a frame isn't `(H, W, 3)`, or sizes differ between the two results or from the previous frame.
         """
         if per_frame_HWC.shape != result_HWC.shape:
-            raise ValueError(f"frames {per_frame_HWC.shape} and {result_HWC.shape} after smoothing: expected one size")
+            shapes = f"{tuple(per_frame_HWC.shape)} and {tuple(result_HWC.shape)}"
+            raise ValueError(f"frames {shapes} after smoothing: expected one size")
         previous, self._previous = self._previous, None
         starts_pair = self._num_frames % self.every == 0
         self._num_frames += 1
         if not starts_pair and previous is None:
             return
-        now = view(source_HWC, per_frame_HWC, result_HWC)
+        source, per_frame, result = (as_array(picture) for picture in (source_HWC, per_frame_HWC, result_HWC))
+        now = view(source, per_frame, result)
         self._previous = now if starts_pair else None
         if previous is None:
             return
@@ -183,7 +187,7 @@ class SteadinessMeter:
             self._skipped += 1
             return
         self._errors.append(errors)
-        ratio = sharpness_ratio(result_HWC, per_frame_HWC)
+        ratio = sharpness_ratio(result, per_frame)
         if math.isfinite(ratio):
             self._sharpness.append(ratio)
 

@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidgan.temporal.flow import check_rgb, motion_boundaries, points_inside, squared_length
+from vidgan.temporal.flow import motion_boundaries, points_inside, squared_length
+from vidgan.temporal.luma import check_rgb
 from vidgan.temporal.warp import warp
 
 OCCLUSION_RELATIVE, OCCLUSION_ABSOLUTE = 0.01, 0.5

@@ -17,7 +17,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidgan.temporal.flow import Motion, check_rgb
+from vidgan.temporal.flow import Motion
+from vidgan.temporal.luma import check_rgb
 from vidgan.temporal.warp import resize_flow, warp
 
 DEFAULT_STRENGTH = 0.85

@@ -1,17 +1,20 @@
 """What `smoother.py` does, on tensors: on CUDA, and in training, where gradients flow through it.
 
-The method and its constants are described there. kornia warps and filters. Differences between the two: see the table
-of tolerances in `tests/unit/temporal/test_smoother_tensor.py`.
+The method and its constants are described there. kornia warps. Differences between the two: see the table of tolerances
+in `tests/unit/temporal/test_smoother_tensor.py`. Nothing here makes the host wait for a graphics card.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from kornia.filters import filter2d_separable
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from vidgan.temporal.flow import Motion
+from vidgan.temporal.luma import check_rgb
 from vidgan.temporal.smoother import (
     BLUE_SHARE,
     DEFAULT_STRENGTH,
@@ -95,6 +98,49 @@ class TensorSmoother:
         return styled.clone()
 
 
+class PictureSmoother:
+    """`Smoother` for uint8 pictures that are tensors, on any device: computed there in float32 by a `TensorSmoother`.
+
+    Flow and visibility are small and come from the CPU: on a graphics card they are copied in passing, without waiting.
+    """
+
+    def __init__(self, strength: float = DEFAULT_STRENGTH) -> None:
+        """Make a smoother.
+
+        Args:
+            strength: 0 returns every frame as it came, 1 is steadiest.
+
+        Raises:
+            ValueError: `strength` is outside 0..1.
+        """
+        self._smoother = TensorSmoother(strength)
+
+    def __call__(self, styled_HWC: Tensor, motion: Motion) -> Tensor:
+        """Steady the next frame.
+
+        Args:
+            styled_HWC: the styled frame, `(H, W, 3)` RGB uint8. Not kept, not changed.
+            motion: the step from the previous source frame to this one.
+
+        Returns:
+            A new contiguous tensor `(H, W, 3)` uint8, on the device of `styled_HWC`; see `Smoother`.
+
+        Raises:
+            TypeError: the frame isn't uint8.
+            ValueError: the frame isn't `(H, W, 3)`, or its size differs from the previous one's within a shot.
+        """
+        check_rgb(styled_HWC)
+        with torch.inference_mode():
+            x_13HW = styled_HWC.permute(2, 0, 1)[None].contiguous().float() / 255
+            steady_13HW = self._smoother(x_13HW, *motion_tensors(motion, x_13HW))
+            # torch rounds halves to even, as OpenCV does; the range is 0..1 already.
+            return (steady_13HW[0] * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous()
+
+    def reset(self) -> None:
+        """Forget the previous frame: the next one is returned as it comes."""
+        self._smoother.reset()
+
+
 def motion_tensors(motion: Motion, like: Tensor) -> tuple[Tensor | None, Tensor]:
     """Bring a `Motion` to where a tensor is.
 
@@ -105,9 +151,18 @@ def motion_tensors(motion: Motion, like: Tensor) -> tuple[Tensor | None, Tensor]
     Returns:
         Flow `(1, 2, h, w)` or None, and visibility `(1, 1, h, w)`: what `TensorSmoother` takes.
     """
-    visibility = torch.from_numpy(motion.visibility)[None, None].to(like)
-    flow = None if motion.flow is None else torch.from_numpy(motion.flow).permute(2, 0, 1)[None].to(like)
-    return flow, visibility
+    flow = None if motion.flow is None else _upload(motion.flow, like).permute(2, 0, 1)[None]
+    return flow, _upload(motion.visibility, like)[None, None]
+
+
+def _upload(array: NDArray[Any], like: Tensor) -> Tensor:
+    host = torch.from_numpy(array)
+    if like.is_cuda:
+        # From pageable memory the copy would wait for all that is queued on the card. The pinned copy may go out of
+        # scope before it is read: torch's allocator of pinned memory gives a block to others only when the copies from
+        # it, which it knows, are done.
+        host = host.pin_memory()
+    return host.to(like, non_blocking=True)
 
 
 def _check(styled: Tensor, flow: Tensor | None, visibility: Tensor) -> None:
@@ -141,8 +196,9 @@ def _resize(x_NCHW: Tensor, size: tuple[int, int]) -> Tensor:
 
 def _resize_flow(flow_N2HW: Tensor, size: tuple[int, int]) -> Tensor:
     height, width = flow_N2HW.shape[2:]
-    scale = flow_N2HW.new_tensor((size[1] / width, size[0] / height)).view(1, 2, 1, 1)
-    return _resize(flow_N2HW * scale, size)
+    # Plain numbers, not a tensor of two: making one on a graphics card waits for it.
+    u, v = flow_N2HW[:, :1] * (size[1] / width), flow_N2HW[:, 1:] * (size[0] / height)
+    return _resize(torch.cat((u, v), dim=1), size)
 
 
 def _follow(flicker: Tensor, flow: Tensor, weight: Tensor) -> Tensor:
@@ -172,10 +228,20 @@ def _restore(state: Tensor, styled: Tensor, averaged: Tensor, least: float) -> T
 
 
 def _band(luma_N1HW: Tensor, low_pass: tuple[float, ...]) -> Tensor:
-    """Return what a separable low pass leaves out."""
-    kernel = luma_N1HW.new_tensor(low_pass)[None]
-    passed: Tensor = filter2d_separable(luma_N1HW, kernel, kernel, border_type="replicate")
-    return luma_N1HW - passed
+    """Return what a separable, symmetric low pass leaves out."""
+    return luma_N1HW - _low_passed(_low_passed(luma_N1HW, low_pass, 3), low_pass, 2)
+
+
+def _low_passed(x_N1HW: Tensor, low_pass: tuple[float, ...], dim: int) -> Tensor:
+    # Sums of shifted pictures: graphics cards may compute convolutions with 10 bits (TF32), which shows once the band
+    # is amplified, and forbidding that is a setting of the whole process.
+    radius, length = len(low_pass) // 2, x_N1HW.shape[dim]
+    padded = F.pad(x_N1HW, (radius, radius, 0, 0) if dim == 3 else (0, 0, radius, radius), mode="replicate")
+    total = low_pass[radius] * x_N1HW
+    for distance in range(1, radius + 1):
+        pair = padded.narrow(dim, radius - distance, length) + padded.narrow(dim, radius + distance, length)
+        total = total + low_pass[radius + distance] * pair
+    return total
 
 
 def _curvature(x_N1HW: Tensor) -> Tensor:

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vidgan.temporal.flow import check_rgb
+from vidgan.picture import Picture
+from vidgan.temporal.luma import check_rgb
 
 SQUARE = 8
 """Means are taken over so many pixels squared: noise of sigma 4 leaves 0.7 levels of difference between two of them, a
@@ -37,11 +38,11 @@ class StillDetector:
         self._size: tuple[int, ...] | None = None
         self._reference: NDArray[np.int16] | None = None
 
-    def __call__(self, image_HWC: NDArray[np.uint8]) -> bool:
+    def __call__(self, image_HWC: Picture) -> bool:
         """Compare the next frame with the last one that wasn't still.
 
         Args:
-            image_HWC: the source frame, `(H, W, 3)` RGB uint8. Not kept.
+            image_HWC: the source frame, `(H, W, 3)` RGB uint8, an array or a tensor. Not kept.
 
         Returns:
             True if it shows nothing new; False for the first frame and after a change of size. What isn't still is what
@@ -51,11 +52,11 @@ class StillDetector:
             TypeError: the frame isn't uint8.
             ValueError: the frame isn't `(H, W, 3)` or is empty.
         """
-        means = _means_of_squares(image_HWC)
-        if self._reference is not None and self._size == image_HWC.shape and _is_near(means, self._reference):
+        means, size = _means_of_squares(image_HWC), tuple(image_HWC.shape)
+        if self._reference is not None and self._size == size and _is_near(means, self._reference):
             self.num_still += 1
             return True
-        self._reference, self._size = means, image_HWC.shape
+        self._reference, self._size = means, size
         return False
 
     def reset(self) -> None:
@@ -63,8 +64,12 @@ class StillDetector:
         self._reference = self._size = None
 
 
-def _means_of_squares(image: NDArray[np.uint8]) -> NDArray[np.int16]:
+def _means_of_squares(image: Picture) -> NDArray[np.int16]:
     check_rgb(image)
+    if not isinstance(image, np.ndarray):
+        from vidgan.picture_tensor import means_of_squares_tensor
+
+        return means_of_squares_tensor(image, SQUARE).cpu().numpy().astype(np.int16)
     height, width = image.shape[:2]
     below, right = -height % SQUARE, -width % SQUARE
     whole = cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REFLECT) if below or right else image

@@ -76,10 +76,16 @@ def warp_tensor(x_NCHW: Tensor, flow_N2HW: Tensor, *, cubic: bool = False) -> Te
         torch.arange(width, device=x_NCHW.device, dtype=flow_N2HW.dtype),
         indexing="ij",
     )
-    # kornia's own defaults (zeros beyond the border, corners not aligned) would make zero flow something else.
-    mode = "bicubic" if cubic else "bilinear"
+    # kornia's own defaults (zeros beyond the border, corners not aligned) would make zero flow something else, and its
+    # own normalising makes tensors of plain numbers, for which the host waits until a graphics card has caught up.
     warped: Tensor = remap(
-        x_NCHW, xs + flow_N2HW[:, 0], ys + flow_N2HW[:, 1], mode=mode, align_corners=True, padding_mode="border"
+        x_NCHW,
+        _normalised(xs + flow_N2HW[:, 0], width),
+        _normalised(ys + flow_N2HW[:, 1], height),
+        mode="bicubic" if cubic else "bilinear",
+        align_corners=True,
+        padding_mode="border",
+        normalized_coordinates=True,
     )
     return warped
 
@@ -116,6 +122,11 @@ def resize_flow(flow_HW2: NDArray[np.float32], height: int, width: int) -> NDArr
     row = np.tile(np.array([width / old_width, height / old_height], np.float32), old_width)
     scaled = (flow_HW2.reshape(old_height, -1) * row).reshape(flow_HW2.shape)
     return cv2.resize(scaled, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)
+
+
+def _normalised(places: Tensor, length: int) -> Tensor:
+    """Bring places in 0..length - 1 to -1..1; those along a single pixel to 0."""
+    return places * (2 / (length - 1)) - 1 if length > 1 else places * 0
 
 
 @lru_cache(maxsize=4)

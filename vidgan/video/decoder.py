@@ -9,6 +9,7 @@ from fractions import Fraction
 from typing import Any
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
@@ -24,14 +25,19 @@ _INTERLEAVE_SECONDS = 10
 _PREROLL_SECONDS = 2
 
 
-def open_container(location: str) -> InputContainer:
+def open_container(location: str, accelerator: HWAccel | None = None) -> InputContainer:
     """Open a file, a URL, or `-` (standard input).
+
+    Args:
+        location: where it is.
+        accelerator: what decodes its videos where it can; None is the processor.
 
     Raises:
         SourceError: it isn't there, can't be read, or is nothing that FFmpeg knows.
     """
     try:
-        container = av.open("pipe:0" if location == "-" else location, mode="r", metadata_errors="replace")
+        name = "pipe:0" if location == "-" else location
+        container = av.open(name, mode="r", metadata_errors="replace", hwaccel=accelerator)
     except av.FileNotFoundError:
         raise SourceError(f"{location}: no such file") from None
     except av.PermissionError:

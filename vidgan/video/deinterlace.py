@@ -9,6 +9,8 @@ from typing import Literal
 import av
 from av.filter import Graph
 
+from vidgan.video.hardware import downloaded
+
 Deinterlace = Literal["auto", "on", "off"]
 
 
@@ -37,6 +39,7 @@ class Deinterlacer:
         if self._graph is None and not wanted:
             yield frame
             return
+        frame = downloaded(frame)
         key = (frame.width, frame.height, frame.format.name)
         if self._key != key:
             yield from self.flush()

@@ -1,10 +1,12 @@
-"""Choosing an encoder, its pixel format and its settings, and encoding frames with it."""
+"""Choosing an encoder's pixel format, and encoding frames with it."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import av
 import numpy as np
@@ -14,39 +16,17 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from vidgan.errors import MachineError, SinkError
-from vidgan.frame import Frame, VideoInfo
-from vidgan.video.colour import FromRGB, encoding_colour, is_grey, is_rgb, square_pixel_size
+from vidgan.frame import Colour, Frame, VideoInfo
+from vidgan.picture import Picture, as_array
+from vidgan.video.colour import FromRGB, encoding_colour, is_rgb, square_pixel_size
 from vidgan.video.containers import can_hold_codec
+from vidgan.video.encoder_plan import EncoderPlan, chroma_family, encoder_settings, plan_encoder
+from vidgan.video.hardware import is_cuda
 from vidgan.video.palette import Palette
 
-_DEFAULT_ENCODERS = {
-    "mp4": "libx264",
-    "mov": "libx264",
-    "ipod": "libx264",
-    "matroska": "libx264",
-    "mpegts": "libx264",
-    "flv": "libx264",
-    "webm": "libvpx-vp9",
-    "avi": "mpeg4",
-    "yuv4mpegpipe": "wrapped_avframe",
-}
-# Near-transparent quality at a speed that leaves the processor to the network.
-_DEFAULT_OPTIONS = {
-    "libx264": {"crf": "18", "preset": "veryfast"},
-    "libx264rgb": {"crf": "18", "preset": "veryfast"},
-    "libx265": {"crf": "20", "preset": "fast", "x265-params": "log-level=error"},
-    "libvpx-vp9": {"crf": "30", "b": "0", "deadline": "good", "cpu-used": "5", "row-mt": "1"},
-    "libvpx": {"crf": "10", "b": "4M", "deadline": "good", "cpu-used": "5"},
-    "libsvtav1": {"crf": "30", "preset": "8"},
-    "mpeg4": {"flags": "+qscale", "global_quality": str(3 * 118)},  # quantiser 3, in FFmpeg's units of 1/118
-    "mjpeg": {"flags": "+qscale", "global_quality": str(2 * 118)},
-}
-# What an encoder calls constant quality, and speed, where it isn't `crf` and `preset`.
-_QUALITY_OPTION = {"h264_nvenc": "cq", "hevc_nvenc": "cq", "av1_nvenc": "cq"}
-_SPEED_OPTION = {"libvpx-vp9": "cpu-used", "libvpx": "cpu-used"}
-_X26X_PRESETS = (
-    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo",
-)  # fmt: skip
+if TYPE_CHECKING:
+    from vidgan.video.nvenc import CardFrames
+
 _LOSSLESS = frozenset({"ffv1", "png", "apng", "huffyuv", "ffvhuff", "libx264rgb", "qtrle", "rawvideo", "utvideo"})
 _TAKES_ODD_SIZES = _LOSSLESS | {"libvpx", "libvpx-vp9", "mpeg4", "mjpeg", "gif", "wrapped_avframe", "prores_ks"}
 _NEEDS_HARDWARE = 3 << 18  # AV_CODEC_CAP_HARDWARE, AV_CODEC_CAP_HYBRID
@@ -72,30 +52,32 @@ class EncoderOptions:
     """Speed on the encoder's own scale."""
     pixel_format: str | None = None
     """FFmpeg's name, e.g. yuv444p."""
-
-
-def default_encoder(container: OutputContainer) -> str:
-    """Return the encoder for a container where the user names none."""
-    return _DEFAULT_ENCODERS.get(container.format.name) or container.default_video_codec
+    pictures_on: str | None = None
+    """None: pictures are NumPy arrays. Else tensors on this torch device, cpu or cuda:N: they become luma and chroma
+    there, and a card's own encoder reads them there. On cuda it is the default where it takes them, with cq 19."""
 
 
 class Encoder:
     """One video stream in an output container."""
 
-    def __init__(self, container: OutputContainer, info: VideoInfo, options: EncoderOptions) -> None:
-        """Add the stream.
+    def __init__(
+        self, container: OutputContainer, info: VideoInfo, options: EncoderOptions, plan: EncoderPlan | None = None
+    ) -> None:
+        """Add the stream, for the encoder of the plan; None makes one.
 
         Raises:
             SinkError: there is no such encoder, or it can't do what was asked.
             MachineError: it needs hardware that isn't present here.
         """
-        self.notices: list[str] = []
+        plan = plan or plan_encoder(container, info, options)
+        self.notices = list(plan.notices)
         self._has_delivered = False
         self._durations: dict[Fraction, Fraction] = {}
-        self.name = options.codec or default_encoder(container)
+        self.name = plan.name
         codec = _find_encoder(self.name)
         os.environ.setdefault("SVT_LOG", "1")  # libsvtav1 otherwise prints its settings; 1 leaves errors
-        self.pixel_format = options.pixel_format or self._choose_pixel_format(codec, info.pixel_format)
+        pixel_format = options.pixel_format or self._choose_pixel_format(codec, info.pixel_format)
+        self.pixel_format = plan.card_format or pixel_format
         self._check_pixel_format(codec)
         self._pad = self._padding(info.width, info.height)
         self._palette = Palette() if self.pixel_format == "pal8" else None
@@ -108,19 +90,20 @@ class Encoder:
             encoder_name=self.name,
         )
         self._from_rgb = FromRGB("rgb24" if self._palette else self.pixel_format, colour)
+        self._from_tensor = self._make_from_tensor(plan, info, options.pictures_on, colour)
         self.stream = self._add_stream(container, info, options)
         self._check_aspect(container.format.name, info)
         context = self.stream.codec_context
         context.colorspace, context.color_range = colour.matrix, 2 if colour.full_range else 1
         context.color_primaries, context.color_trc = colour.primaries, colour.transfer
-        self._open(codec)
+        self.is_late = self._card is not None
+        """Opened by the first frame, which brings the card's memory with it: until then there is no header."""
+        if not self.is_late:
+            self._open(codec)
 
     def encode(self, frame: Frame) -> list[av.Packet[VideoStream]]:
         """Encode one frame; encoders hold some back."""
-        image: NDArray[np.uint8] = frame.image
-        if any(self._pad):
-            image = np.pad(image, ((0, self._pad[0]), (0, self._pad[1]), (0, 0)), mode="edge")
-        picture = self._from_rgb(image)
+        picture = self._make_picture(frame.image)
         if self._palette:
             picture = self._palette(picture)
         picture.pts, picture.time_base = frame.pts, frame.time_base
@@ -129,6 +112,8 @@ class Encoder:
             self._durations[frame.pts * frame.time_base] = (frame.duration or 0) * frame.time_base
         packets = self._with_durations(self.stream.encode(picture))
         self._has_delivered |= bool(packets)
+        if self._card:
+            self._card.give_back(len(packets))
         return packets
 
     def flush(self) -> list[av.Packet[VideoStream]]:
@@ -137,6 +122,36 @@ class Encoder:
         if self.name == "libx265" and not self._has_delivered:
             _set_decoding_times(packets)
         return packets
+
+    def _make_picture(self, image: Picture) -> av.VideoFrame:
+        if self._from_tensor is None:
+            array: NDArray[np.uint8] = as_array(image)
+            if any(self._pad):
+                array = np.pad(array, ((0, self._pad[0]), (0, self._pad[1]), (0, 0)), mode="edge")
+            return self._from_rgb(array)
+        from vidgan.video.colour_tensor import padded
+
+        return self._from_tensor(padded(image, *self._pad))
+
+    def _make_from_tensor(
+        self, plan: EncoderPlan, info: VideoInfo, device: str | None, colour: Colour
+    ) -> Callable[[Picture], av.VideoFrame] | None:
+        """Return what makes luma and chroma on the device; None where pictures become arrays first."""
+        self._card: CardFrames | None = None
+        if device is None or self._palette:
+            return None
+        from vidgan.video.colour_tensor import LAYOUTS
+        from vidgan.video.nvenc import CardFrames
+        from vidgan.video.tensors import FromTensor
+
+        if plan.card_format:
+            self._card = CardFrames(plan.card_format, colour, device)
+            return self._card
+        layout = LAYOUTS.get(self.pixel_format)
+        is_odd = (info.width + self._pad[1]) % 2 or (info.height + self._pad[0]) % 2
+        if layout is None or (layout.is_interleaved and is_odd):
+            return None
+        return FromTensor(self.pixel_format, colour)
 
     def _with_durations(self, packets: list[av.Packet[VideoStream]]) -> list[av.Packet[VideoStream]]:
         for packet in packets:
@@ -155,12 +170,16 @@ class Encoder:
             raise SinkError(f"{container.format.name} files can't hold what {self.name} makes") from None
         assert isinstance(stream, VideoStream)
         stream.width, stream.height = info.width + self._pad[1], info.height + self._pad[0]
-        stream.pix_fmt = self.pixel_format
+        is_on_card = self._card is not None and is_cuda(options.pictures_on)
+        stream.pix_fmt = "cuda" if is_on_card else self.pixel_format
         stream.codec_context.time_base = info.time_base
         stream.time_base = info.time_base
         stream.codec_context.sample_aspect_ratio = info.sample_aspect_ratio
         stream.codec_context.flags |= Flags.frame_duration
-        stream.options = dict[str, object](self._settings(stream, options))
+        settings = encoder_settings(
+            self.name, crf=options.crf, preset=options.preset, on_card=is_cuda(options.pictures_on)
+        )
+        stream.options = dict[str, object](settings)
         return stream
 
     def _open(self, codec: av.Codec) -> None:
@@ -175,30 +194,13 @@ class Encoder:
                 f"{self.stream.width}x{self.stream.height}"
             ) from error
 
-    def _settings(self, stream: VideoStream, options: EncoderOptions) -> dict[str, str]:
-        if options.preset and self.name.startswith(("libx264", "libx265")) and options.preset not in _X26X_PRESETS:
-            raise SinkError(f"--preset {options.preset}: {self.name} has {', '.join(_X26X_PRESETS)}")
-        settings = dict(_DEFAULT_OPTIONS.get(self.name, {}))
-        supported = stream.codec_context.supported_options
-        known = {option.name for option in (*supported.generic, *supported.private)}
-        for flag, key, value in (
-            ("--crf", _QUALITY_OPTION.get(self.name, "crf"), options.crf),
-            ("--preset", _SPEED_OPTION.get(self.name, "preset"), options.preset),
-        ):
-            if value is None:
-                continue
-            if key not in known:
-                raise SinkError(f"{flag}: the encoder {self.name} has no such setting")
-            settings[key] = f"{value:g}" if isinstance(value, float) else str(value)
-        return settings
-
     def _choose_pixel_format(self, codec: av.Codec, source_format: str) -> str:
         offered = [f.name for f in codec.video_formats or []]
         if self.name == "gif":
             return "pal8"
         if self.name == "mjpeg":
             offered = [name for name in offered if name.startswith("yuvj")]
-        family = _family(source_format)
+        family = chroma_family(source_format)
         if family == "rgb" and self.name not in _LOSSLESS:
             family = "420"
             self.notices.append("RGB is stored as 4:2:0, which every player reads; --pix-fmt yuv444p keeps full colour")
@@ -256,14 +258,3 @@ def _find_encoder(name: str) -> av.Codec:
     if codec.type != "video":
         raise SinkError(f"--codec {name}: not a video encoder")
     return codec
-
-
-def _family(pixel_format: str) -> str:
-    if is_rgb(pixel_format):
-        return "rgb"
-    if is_grey(pixel_format):
-        return "420"
-    chroma = av.VideoFormat(pixel_format)
-    if chroma.chroma_width(4) == 4:
-        return "444"
-    return "422" if chroma.chroma_height(4) == 4 else "420"

@@ -17,10 +17,12 @@ from av.video.stream import VideoStream
 
 from vidgan.errors import SinkError
 from vidgan.frame import Frame, VideoInfo
-from vidgan.picture import OPENCV_SUFFIXES
+from vidgan.picture import OPENCV_SUFFIXES, as_array
 from vidgan.video.copied import CopiedStreams
-from vidgan.video.encoder import Encoder, EncoderOptions, default_encoder
+from vidgan.video.encoder import Encoder, EncoderOptions
+from vidgan.video.encoder_plan import plan_encoder
 from vidgan.video.grid import make_grid
+from vidgan.video.hardware import check_device
 from vidgan.video.images import IMAGE_SUFFIXES, is_pattern
 from vidgan.video.muxing import StreamCopier
 from vidgan.video.target import SeriesTarget, Target, as_sink_error
@@ -88,8 +90,11 @@ def open_sink(
 
     Raises:
         SinkError: it exists already, can't be written there, or the encoder can't do what was asked.
+        RuntimeUnavailableError: pictures are to lie on a device that isn't there.
     """
     options = options or SinkOptions()
+    if options.encoder.pictures_on is not None:
+        check_device(options.encoder.pictures_on)
     text = str(location)
     if text == "-":
         return VideoSink(None, info, options, copied)
@@ -114,8 +119,8 @@ class VideoSink:
         container = self._open()
         self._container = container
         try:
-            codec = options.encoder.codec or default_encoder(container)
-            self._grid = make_grid(container.format.name, codec, info, self._notices)
+            self._plan = plan_encoder(container, info, options.encoder)
+            self._grid = make_grid(container.format.name, self._plan.name, info, self._notices)
             info = replace(info, time_base=self._grid.time_base)
             with as_sink_error(self._name):
                 self._copier = self._add_streams(container, info, options, copied)
@@ -148,7 +153,8 @@ class VideoSink:
     ) -> None:
         """Finish, keep a part, or remove everything."""
         is_interrupted = kind is not None and issubclass(kind, KeyboardInterrupt)
-        if kind is not None and not is_interrupted:
+        has_header = self._encoder.stream.codec_context.is_open
+        if kind is not None and not (is_interrupted and has_header):
             self._abandon()
             return
         try:
@@ -178,7 +184,7 @@ class VideoSink:
         self, container: OutputContainer, info: VideoInfo, options: SinkOptions, copied: CopiedStreams | None
     ) -> StreamCopier | None:
         def add_video() -> VideoStream:
-            self._encoder = Encoder(container, info, options.encoder)
+            self._encoder = Encoder(container, info, options.encoder, self._plan)
             return self._encoder.stream
 
         if copied is not None and container.format.name not in _VIDEO_ONLY:
@@ -190,6 +196,8 @@ class VideoSink:
 
     def _begin(self) -> None:
         """Open the encoders and write the header, so that what can't work fails before the work."""
+        if self._encoder.is_late:
+            return
         try:
             self._container.start_encoding()
         except (av.ArgumentError, av.InvalidDataError) as error:
@@ -241,10 +249,11 @@ class PictureSink:
         self._count += 1
         draft = self._target.temporary
         file = draft if self._pattern is None else draft / (self._pattern % self._count)
+        image = as_array(frame.image)
         with as_sink_error(self._target.temporary.parent):
-            is_encoded, data = cv2.imencode(self._suffix, cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR), self._quality)
+            is_encoded, data = cv2.imencode(self._suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), self._quality)
             if not is_encoded:
-                raise ValueError(f"{self._suffix} can't hold {frame.image.shape[1]}x{frame.image.shape[0]}")
+                raise ValueError(f"{self._suffix} can't hold {image.shape[1]}x{image.shape[0]}")
             file.write_bytes(data.tobytes())
 
     def __enter__(self) -> Self:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -11,19 +12,20 @@ from types import TracebackType
 from typing import Self
 
 import av
-import numpy as np
-from numpy.typing import NDArray
 
 from vidgan.errors import SourceError
-from vidgan.frame import Frame, VideoInfo
-from vidgan.picture import resized
+from vidgan.frame import Colour, Frame, VideoInfo
+from vidgan.picture import Picture, resized_picture
 from vidgan.video.colour import ToRGB, resolve, tagged_colour
 from vidgan.video.copied import CopiedStreams
 from vidgan.video.decoder import Decoder, open_container
 from vidgan.video.deinterlace import Deinterlace, Deinterlacer
+from vidgan.video.hardware import check_device, decoding_on, is_cuda, is_on_card, source_format
 from vidgan.video.images import ImageSequence, find_images, is_still_format
 from vidgan.video.times import TimeChooser
 from vidgan.video.upright import Orientation, orientation_of
+
+log = logging.getLogger(__name__)
 
 _FASTEST_RATE = 480
 
@@ -40,6 +42,8 @@ class SourceOptions:
     """Leave out what begins at this time or later."""
     images_per_second: Fraction = Fraction(25)
     """Frame rate of a folder or pattern of images."""
+    pictures_on: str | None = None
+    """None: pictures are NumPy arrays. Else tensors on this torch device, cpu or cuda:N; a card decodes what it can."""
 
     def __post_init__(self) -> None:
         """Refuse an empty cut and an impossible rate."""
@@ -63,6 +67,7 @@ def open_source(location: str | Path, options: SourceOptions | None = None) -> S
 
     Raises:
         SourceError: it can't be opened, holds no video, or none of its frames can be decoded.
+        RuntimeUnavailableError: pictures are to lie on a device that isn't there.
     """
     return Source(str(location), options or SourceOptions())
 
@@ -79,7 +84,9 @@ class Source:
         """Open `location` as `open_source` says."""
         self.location, self._options = location, options
         self._notices: Counter[str] = Counter()
-        self._to_rgb, self._deinterlacer = ToRGB(), Deinterlacer(options.deinterlace)
+        self._to_rgb = _converter(options.pictures_on)
+        self._is_card_at_work = is_cuda(options.pictures_on)
+        self._deinterlacer = Deinterlacer(options.deinterlace)
         self._angle: int | None = None
         self._orientation = Orientation()
         self._size: tuple[int, int] | None = None
@@ -129,7 +136,8 @@ class Source:
     def _open(self) -> tuple[Decoder | None, ImageSequence | None]:
         files = find_images(self.location)
         if files is None:
-            container = open_container(self.location)
+            with decoding_on(self._options.pictures_on) as accelerator:
+                container = open_container(self.location, accelerator)
             if not is_still_format(container.format.name) or self.location == "-":
                 try:
                     return Decoder(container, self.location, self._notices), None
@@ -191,8 +199,10 @@ class Source:
         self._last_pts = pts
         return pts, time_base
 
-    def _picture(self, decoded: av.VideoFrame) -> NDArray[np.uint8]:
-        pixel_format = decoded.format
+    def _picture(self, decoded: av.VideoFrame) -> Picture:
+        if self._is_card_at_work and not is_on_card(decoded):
+            self._say_where(decoded)
+        pixel_format = source_format(decoded)
         if "transparency was dropped" not in self._notices and _is_transparent(decoded):
             self._notices["transparency was dropped"] = 1
         if not self._size and any(component.bits > 8 for component in pixel_format.components):
@@ -206,8 +216,19 @@ class Source:
             self._size, self._first_colour, self._first_format = size, colour, pixel_format.name
         elif size != self._size:
             self._notices[f"a frame of another size was scaled to {self._size[0]}x{self._size[1]}"] += 1
-            image = resized(image, *self._size)
+            image = resized_picture(image, *self._size)
         return image
+
+    def _say_where(self, decoded: av.VideoFrame) -> None:
+        """Once, say that something else than the graphics card is at work."""
+        self._is_card_at_work = False
+        codec = self._decoder.stream.codec_context.name if self._decoder else "a picture file"
+        notice = (
+            f"{codec} ({decoded.format.name}) was decoded or deinterlaced by the processor, "
+            f"not on {self._options.pictures_on}"
+        )
+        self._notices[notice] = 1
+        log.warning("%s: %s", self.location, notice)
 
     def _describe(self, first: Frame) -> VideoInfo:
         height, width = first.image.shape[:2]
@@ -255,6 +276,16 @@ class Source:
             return f"{self.location}: no frame lies between start and end"
         why = f" ({'; '.join(self.notices)})" if self.notices else ""
         return f"{self.location}: none of its frames can be decoded{why}"
+
+
+def _converter(device: str | None) -> Callable[[av.VideoFrame, Colour], Picture]:
+    """Return what makes RGB of frames: arrays, or tensors on a device."""
+    if device is None:
+        return ToRGB()
+    check_device(device)
+    from vidgan.video.tensors import ToTensor
+
+    return ToTensor(device)
 
 
 def _is_transparent(decoded: av.VideoFrame) -> bool:

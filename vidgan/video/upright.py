@@ -8,7 +8,8 @@ from typing import Any
 import av
 import numpy as np
 from av.sidedata.sidedata import Type
-from numpy.typing import NDArray
+
+from vidgan.picture import Picture
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,10 +23,14 @@ class Orientation:
     flip_across: bool = False
     """Then reverse the columns."""
 
-    def apply(self, image_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return the upright picture, contiguous; the same array where nothing is to be done."""
+    def apply(self, image_HWC: Picture) -> Picture:
+        """Return the upright picture, contiguous; the same array or tensor where nothing is to be done."""
         if self == Orientation():
             return image_HWC
+        if not isinstance(image_HWC, np.ndarray):
+            turned_HWC = image_HWC.transpose(0, 1) if self.transpose else image_HWC
+            axes = [axis for axis, is_reversed in enumerate((self.flip_down, self.flip_across)) if is_reversed]
+            return turned_HWC.flip(axes).contiguous()
         if self.transpose:
             image_HWC = image_HWC.transpose(1, 0, 2)
         return np.ascontiguousarray(image_HWC[:: -1 if self.flip_down else 1, :: -1 if self.flip_across else 1])

@@ -266,13 +266,6 @@ def test_wrong_options(invert_onnx, options, words):
         open_here(invert_onnx, **options)
 
 
-@pytest.mark.parametrize("runtime", ["tensorrt", "torch"])
-def test_runtimes_to_come(invert_onnx, runtime, one_line):
-    with pytest.raises(RuntimeUnavailableError) as caught:
-        open_here(invert_onnx, runtime=runtime)
-    one_line(caught.value, runtime, "later release")
-
-
 def test_runtimes_are_imported_late():
     code = "import sys, vidgan.runtime; sys.exit('openvino' in sys.modules or 'torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -8,9 +8,9 @@ from vidgan.temporal.flow import (
     MotionEstimator,
     motion_boundaries,
     points_inside,
-    reduced_luma,
     stop_at_rest,
 )
+from vidgan.temporal.luma import reduced_luma
 from vidgan.temporal.warp import positions
 
 TINY = [(1, 1), (3, 5), (5, 3), (1, 700), (16, 16), (31, 33)]

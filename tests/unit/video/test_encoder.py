@@ -9,7 +9,8 @@ from media.pattern import picture
 
 from vidgan.errors import MachineError, SinkError
 from vidgan.frame import Colour, Frame, VideoInfo
-from vidgan.video.encoder import Encoder, EncoderOptions, default_encoder
+from vidgan.video.encoder import Encoder, EncoderOptions
+from vidgan.video.encoder_plan import default_encoder
 
 INFO = VideoInfo(
     width=128, height=96, average_rate=Fraction(25), time_base=Fraction(1, 25), pixel_format="yuv420p",

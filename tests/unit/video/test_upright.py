@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 
 from vidgan.video.upright import Orientation
 
@@ -32,3 +33,10 @@ def test_all_eight_differ_and_are_contiguous():
     seen = {orientation.apply(PICTURE).tobytes() + bytes(orientation.apply(PICTURE).shape) for orientation in ALL}
     assert len(seen) == 8
     assert all(orientation.apply(PICTURE).flags.c_contiguous for orientation in ALL)
+
+
+@pytest.mark.parametrize("orientation", ALL)
+def test_tensors_are_turned_alike(orientation):
+    turned = orientation.apply(torch.from_numpy(PICTURE))
+    np.testing.assert_array_equal(turned.numpy(), orientation.apply(PICTURE))
+    assert turned.is_contiguous()

@@ -1,0 +1,208 @@
+import json
+import os
+import threading
+from dataclasses import replace
+
+import pytest
+
+from vidgan.errors import SinkError
+from vidgan.runtime.plan import EngineIdentity, Profile
+from vidgan.runtime.tensorrt import store
+from vidgan.runtime.tensorrt.store import (
+    clear_engines,
+    find_engine,
+    get_or_build,
+    list_engines,
+    read_engine,
+    write_engine,
+)
+
+STATIC = Profile.static((1312, 752))
+WANTED = EngineIdentity(
+    model_sha256="ab" * 32,
+    precision="f16",
+    profiles=(STATIC,),
+    flavour="tensorrt_rtx",
+    version="1.7.1.116",
+    compute_capabilities=("sm89",),
+    gpu="A card",
+    driver="600.1",
+    flags=("norms-f32",),
+)
+WIDE = Profile(minimum=(256, 256), optimum=(640, 352), maximum=(1952, 1120))
+
+
+def never():
+    raise AssertionError("built although it is there")
+
+
+def test_built_once_then_found(tmp_path):
+    plan, entry, was_there = get_or_build(tmp_path, WANTED, "ink", lambda: b"plan")
+    assert (plan, was_there) == (b"plan", False)
+    assert entry.path.name == f"{WANTED.key}.engine"
+    plan, again, was_there = get_or_build(tmp_path, WANTED, "ink", never)
+    assert (plan, was_there, again) == (b"plan", True, entry)
+    assert again.identity == WANTED
+    assert again.name == "ink"
+    # The engine, its sidecar and its lock; no drafts.
+    assert sorted(file.suffix for file in tmp_path.iterdir()) == [".engine", ".json", ".lock"]
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:3], lambda data: b"", lambda data: data[:-1] + b"?"])
+def test_a_damaged_engine_is_rebuilt(tmp_path, damage, caplog):
+    _, entry, _ = get_or_build(tmp_path, WANTED, "ink", lambda: b"plan")
+    entry.path.write_bytes(damage(b"plan"))
+    plan, _, was_there = get_or_build(tmp_path, WANTED, "ink", lambda: b"new plan")
+    assert (plan, was_there) == (b"new plan", False)
+    assert "is damaged" in caplog.text
+    assert get_or_build(tmp_path, WANTED, "ink", never)[0] == b"new plan"
+
+
+@pytest.mark.parametrize(
+    "sidecar", [b"", b"[]", b"{}", b'{"identity": {}}', b"\xff\xfe", b'{"identity": {"profiles": 3}, "name": 1}']
+)
+def test_a_damaged_sidecar_counts_as_none(tmp_path, sidecar, caplog):
+    _, entry, _ = get_or_build(tmp_path, WANTED, "ink", lambda: b"plan")
+    (tmp_path / f"{entry.path.name}.json").write_bytes(sidecar)
+    assert list_engines(tmp_path) == []
+    assert "its sidecar can't be read" in caplog.text
+    assert get_or_build(tmp_path, WANTED, "ink", lambda: b"new plan")[0] == b"new plan"
+    assert len(list_engines(tmp_path)) == 1
+
+
+def test_a_sidecar_of_a_later_vidgan_counts_as_none(tmp_path, caplog):
+    entry = write_engine(tmp_path / "a.engine", b"plan", WANTED, "ink")
+    sidecar = tmp_path / "a.engine.json"
+    facts = json.loads(sidecar.read_text())
+    facts["identity"]["phase_of_the_moon"] = "full"
+    sidecar.write_text(json.dumps(facts))
+    assert list_engines(tmp_path) == []
+    assert "phase_of_the_moon" in caplog.text
+    assert entry.path.exists()
+
+
+def test_an_engine_without_sidecar_counts_as_none(tmp_path):
+    entry = write_engine(tmp_path / "a.engine", b"plan", WANTED, "ink")
+    (tmp_path / "a.engine.json").unlink()
+    assert find_engine(tmp_path, WANTED) is None
+    assert entry.path.exists()
+
+
+def test_an_engine_that_vanishes_is_rebuilt(tmp_path, caplog):
+    _, entry, _ = get_or_build(tmp_path, WANTED, "ink", lambda: b"plan")
+    entry.path.unlink()
+    assert read_engine(entry) is None
+    assert get_or_build(tmp_path, WANTED, "ink", lambda: b"new plan")[0] == b"new plan"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model_sha256": "cd" * 32},
+        {"precision": "f32"},
+        {"flavour": "tensorrt"},
+        {"version": "1.8.0"},
+        {"driver": "601.0"},
+        {"gpu": "Another card"},
+        {"compute_capabilities": ("sm86",)},
+        {"profiles": (Profile.static((1280, 720)),)},
+        {"flags": ()},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_another_engine_doesnt_serve(tmp_path, change):
+    other = replace(WANTED, **change)
+    assert other.key != WANTED.key
+    write_engine(tmp_path / "other.engine", b"other", other, "ink")
+    assert find_engine(tmp_path, WANTED) is None
+    assert get_or_build(tmp_path, WANTED, "ink", lambda: b"plan")[0] == b"plan"
+
+
+def test_engines_made_ahead_serve_and_those_for_one_size_come_first(tmp_path):
+    ahead = replace(WANTED, gpu=None, driver=None, compute_capabilities=("sm86", "sm89"), profiles=(WIDE,))
+    write_engine(tmp_path / "ahead.engine", b"ahead", ahead, "ink")
+    assert get_or_build(tmp_path, WANTED, "ink", never)[0] == b"ahead"
+    write_engine(tmp_path / "b.engine", b"exact", WANTED, "ink")
+    assert get_or_build(tmp_path, WANTED, "ink", never)[0] == b"exact"
+
+
+def test_a_failed_build_leaves_nothing(tmp_path):
+    def fail():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        get_or_build(tmp_path, WANTED, "ink", fail)
+    assert [file.suffix for file in tmp_path.iterdir()] == [".lock"]
+    assert get_or_build(tmp_path, WANTED, "ink", lambda: b"plan")[0] == b"plan"
+
+
+def test_threads_that_want_the_same_build_it_once(tmp_path):
+    builds, results, gate = [], [], threading.Barrier(4)
+
+    def build():
+        builds.append(1)
+        return b"plan"
+
+    def want():
+        gate.wait()
+        results.append(get_or_build(tmp_path, WANTED, "ink", build)[0])
+
+    threads = [threading.Thread(target=want) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert results == [b"plan"] * 4
+    assert len(builds) == 1
+
+
+def test_drafts_of_a_killed_process_are_swept_up(tmp_path):
+    draft = tmp_path / f".{WANTED.key}.engine.123.tmp"
+    draft.write_bytes(b"half")
+    get_or_build(tmp_path, WANTED, "ink", lambda: b"plan")
+    assert not draft.exists()
+
+
+def test_a_full_disk_costs_only_the_keeping(tmp_path, monkeypatch, caplog):
+    def full(_path, _content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store, "write_whole", full)
+    plan, entry, was_there = get_or_build(tmp_path, WANTED, "ink", lambda: b"plan")
+    assert (plan, entry, was_there) == (b"plan", None, False)
+    assert "no space left" in caplog.text
+
+
+def test_a_folder_that_cant_be_made_costs_only_the_keeping(tmp_path, caplog):
+    (tmp_path / "file").write_text("in the way")
+    plan, entry, _ = get_or_build(tmp_path / "file" / "engines", WANTED, "ink", lambda: b"plan")
+    assert (plan, entry) == (b"plan", None)
+    assert "can't keep compiled networks" in caplog.text
+
+
+def test_writing_where_it_cant_be_written_is_an_error(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(SinkError, match="can't be written"):
+        write_engine(tmp_path / "file" / "a.engine", b"plan", WANTED, "ink")
+
+
+def test_an_old_engine_stays_until_the_new_one_is_whole(tmp_path, monkeypatch):
+    write_engine(tmp_path / "a.engine", b"old", WANTED, "ink")
+
+    monkeypatch.setattr(os, "fsync", lambda _file: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        write_engine(tmp_path / "a.engine", b"new", WANTED, "ink")
+    # The old bytes, no draft; and no sidecar, so that nobody mistakes it for either.
+    assert [file.name for file in tmp_path.iterdir()] == ["a.engine"]
+    assert (tmp_path / "a.engine").read_bytes() == b"old"
+
+
+def test_clear(tmp_path):
+    assert clear_engines(tmp_path / "none") == (0, 0)
+    for number in range(3):
+        write_engine(tmp_path / f"{number}.engine", b"plan", WANTED, "ink")
+    (tmp_path / "kernels-x.cache").write_bytes(b"12345")
+    count, num_bytes = clear_engines(tmp_path)
+    assert count == 3
+    assert num_bytes > 3 * 4 + 5
+    assert list(tmp_path.iterdir()) == []
