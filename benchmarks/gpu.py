@@ -1,4 +1,4 @@
-"""Prove or disprove what vidgan does on an NVIDIA card, in about ten minutes. See `gpu.md`.
+"""Prove or disprove what vidgan does on an NVIDIA card. See `gpu.md`.
 
     python benchmarks/gpu.py [--clip FILE] [--frames 240] [--rehearse]
 
@@ -23,8 +23,10 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -140,23 +142,25 @@ def run_tests(plan: Plan) -> dict[str, Any]:
 def open_engines(plan: Plan) -> dict[str, Any]:
     """Open every style in every precision twice: built, then loaded."""
     figures: dict[str, Any] = {}
-    for style, precision in _networks(plan):
-        with tempfile.TemporaryDirectory() as cache:
-            runs = []
-            for _ in range(2):
-                began = time.perf_counter()
-                with Stylizer(style, cache_dir=Path(cache), **_where(plan, precision, plan.sizes[-1])) as stylizer:
-                    assert stylizer.report is not None
-                    runs.append({"seconds": round(time.perf_counter() - began, 3), **asdict(stylizer.report)})
-            figures[f"{style.name} {precision}"] = {
-                "first_seconds": runs[0]["seconds"],
-                "second_seconds": runs[1]["seconds"],
-                "second_from_cache": runs[1]["from_cache"],
-                "version": runs[0]["version"],
-                "precision": runs[0]["precision"],
-                "memory_bytes": runs[1]["memory_bytes"],
-                "copy_ms": runs[1]["copy_ms"],
-            }
+    # One folder for all: what the classic TensorRT measures for one network serves the others.
+    with tempfile.TemporaryDirectory() as cache:
+        for style in list_styles():
+            for precision in plan.precisions:
+                runs = []
+                for _ in range(2):
+                    began = time.perf_counter()
+                    with Stylizer(style, cache_dir=Path(cache), **_where(plan, precision, plan.sizes[-1])) as stylizer:
+                        assert stylizer.report is not None
+                        runs.append({"seconds": round(time.perf_counter() - began, 3), **asdict(stylizer.report)})
+                figures[f"{style.name} {precision}"] = {
+                    "first_seconds": runs[0]["seconds"],
+                    "second_seconds": runs[1]["seconds"],
+                    "second_from_cache": runs[1]["from_cache"],
+                    "version": runs[0]["version"],
+                    "precision": runs[0]["precision"],
+                    "memory_bytes": runs[1]["memory_bytes"],
+                    "copy_ms": runs[1]["copy_ms"],
+                }
     return figures
 
 
@@ -181,39 +185,39 @@ def compare_pictures(plan: Plan) -> dict[str, Any]:
 
 
 def time_networks(plan: Plan) -> dict[str, Any]:
-    """Return frames per second and latency of the network alone, in turn with torch, in medians of `ROUNDS`."""
+    """Return frames per second and latency of the network alone, in turn with torch; each size by itself."""
     style = list_styles()[-1]
     figures: dict[str, Any] = {"style": style.name}
     for size in plan.sizes:
-        sources = padded([np.ascontiguousarray(frame) for frame in pictures(size, 8)], style, size)
-        lists: dict[str, Sequence[Picture]] = {
-            "main memory": sources,
-            "card": [_on_card(frame, plan) for frame in sources],
-        }
-        networks = {
-            f"{runtime} {precision}": open_network(
-                style, NetworkOptions(size=size, runtime=runtime, device=plan.device, precision=precision)
-            )
-            for runtime, precisions in (
-                (plan.runtime, plan.precisions),
-                ("torch", ("f32", "f16")[: len(plan.precisions)]),
-            )
-            for precision in precisions
-        }
-        measured: dict[str, dict[str, list[float]]] = {}
+        name = f"{size[0]}x{size[1]}"
+        figures[name] = attempt(name, partial(time_size, style=style, size=size), plan)
+    return figures
+
+
+def time_size(plan: Plan, *, style: Style, size: tuple[int, int]) -> dict[str, dict[str, float]]:
+    """Return medians of `ROUNDS` for one size."""
+    sources = padded([np.ascontiguousarray(frame) for frame in pictures(size, 8)], style, size)
+    lists: dict[str, Sequence[Picture]] = {
+        "main memory": sources,
+        "card": [_on_card(frame, plan) for frame in sources],
+    }
+    measured: dict[str, dict[str, list[float]]] = {}
+    with ExitStack() as stack:
+        networks = {}
+        for runtime, precisions in ((plan.runtime, plan.precisions), ("torch", ("f32", "f16")[: len(plan.precisions)])):
+            for precision in precisions:
+                options = NetworkOptions(size=size, runtime=runtime, device=plan.device, precision=precision)
+                networks[f"{runtime} {precision}"] = stack.enter_context(open_network(style, options))
         for _ in range(ROUNDS):
             for name, network in networks.items():
                 for road, frames in lists.items():
                     row = measured.setdefault(f"{name}, {road}", {"fps": [], "latency_ms": []})
                     row["fps"].append(1000 / time_throughput(network, frames, plan.frames).wall_ms)
                     row["latency_ms"].append(statistics.median(time_latency(network, frames, plan.frames // 4 or 1)))
-        for network in networks.values():
-            network.close()
-        figures[f"{size[0]}x{size[1]}"] = {
-            name: {key: round(statistics.median(values), 3) for key, values in row.items()}
-            for name, row in measured.items()
-        }
-    return figures
+    return {
+        name: {key: round(statistics.median(values), 3) for key, values in row.items()}
+        for name, row in measured.items()
+    }
 
 
 def run_whole(plan: Plan) -> dict[str, Any]:
@@ -271,12 +275,6 @@ def write(plan: Plan, figures: dict[str, Any]) -> Path:
     RESULTS.mkdir(exist_ok=True)
     path.write_text(json.dumps(facts | figures, indent=2) + "\n")
     return path
-
-
-def _networks(plan: Plan) -> Iterator[tuple[Style, str]]:
-    for style in list_styles():
-        for precision in plan.precisions:
-            yield style, precision
 
 
 def _where(plan: Plan, precision: str, size: tuple[int, int]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from vidgan.runtime.plan import Profile, Size, check_profiles
 from vidgan.runtime.tensorrt.build import Progress, no_progress
 from vidgan.runtime.tensorrt.engine import Workshop, choose_network, engine_folder, identify
 from vidgan.runtime.tensorrt.flavour import CLASSIC, FLAVOURS, RTX, Flavour, flavour_for, load_flavour
-from vidgan.runtime.tensorrt.store import StoredEngine, get_or_build, write_engine
+from vidgan.runtime.tensorrt.store import ENGINE_SUFFIX, StoredEngine, get_or_build, write_engine
 from vidgan.styles import IDENTITY_NAME, Style
 from vidgan.stylizer import fit_size
 
@@ -84,6 +84,8 @@ def build_style_engine(
         raise InputError("the style 'none' copies pictures: there is no network to build")
     if options.path and options.path.exists() and not options.overwrite:
         raise InputError(f"{options.path}: exists already; --overwrite replaces it")
+    if options.path and options.path.suffix != ENGINE_SUFFIX:
+        raise InputError(f"{options.path}: give it a name that ends in {ENGINE_SUFFIX}, by which it is found")
     style = resolve_style(name, cache_dir=options.cache_dir)
     profiles = fit_profiles(style, options)
     card = _card_here() if options.gpus == (HERE,) else None

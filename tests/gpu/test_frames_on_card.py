@@ -12,6 +12,7 @@ from vidgan import EncoderOptions, SinkOptions, SourceOptions, StylizeOptions, o
 from vidgan.temporal.flow import MotionEstimator
 from vidgan.temporal.smoother import Smoother
 from vidgan.video.hardware import card_video
+from vidgan.video.nvenc import why_not
 
 pytestmark = pytest.mark.gpu
 SIZE = (320, 192)
@@ -46,6 +47,22 @@ def furthest(arrays, tensors):
     )
 
 
+def mean_difference(arrays, tensors):
+    return max(
+        np.abs(tensor.image.cpu().numpy().astype(int) - array.image).mean()
+        for array, tensor in zip(arrays, tensors, strict=True)
+    )
+
+
+def need_encoder(card, codec, pixel_format="nv12"):
+    """Skip where this card has no such encoder: those for data centres have none at all."""
+    width, height = SIZE
+    where = {"width": width, "height": height, "pixel_format": pixel_format, "device": card.device}
+    reason = why_not(codec, settings={}, **where) if codec and codec.endswith("_nvenc") else ""
+    if reason:
+        pytest.skip(f"{card.name}: {codec}: {reason}")
+
+
 def test_the_card_says_what_it_can(card):
     facts = card_video(card.device)
     assert facts["decodes h264"] == "yes"
@@ -60,7 +77,9 @@ def test_decoding_on_the_card(card, codec, pixel_format, options, matrix, range_
     (arrays, _), (tensors, notices) = read_both(write_clip(tmp_path / "in.mkv", video), card.device)
     assert str(tensors[0].image.device) == card.device
     assert not [notice for notice in notices if "by the processor" in notice]
-    assert furthest(arrays, tensors) <= 1
+    # MPEG-2 leaves its transform to the decoder: between FFmpeg's own ones it is up to 6 levels of RGB.
+    assert furthest(arrays, tensors) <= (8 if codec == "mpeg2video" else 1)
+    assert mean_difference(arrays, tensors) < 1
     assert [frame.pts for frame in arrays] == [frame.pts for frame in tensors]
 
 
@@ -85,6 +104,7 @@ def test_what_the_card_cant_decode_is_decoded_by_the_processor_and_said(card, pi
     [(None, None), ("h264_nvenc", None), ("hevc_nvenc", None), ("hevc_nvenc", "p010le"), ("libx264", None)],
 )
 def test_encoding_from_the_card(card, clip, codec, pixel_format, tmp_path):
+    need_encoder(card, codec, pixel_format or "nv12")
     options = EncoderOptions(pictures_on=card.device, codec=codec, pixel_format=pixel_format)
     result = tmp_path / "out.mp4"
     with (
@@ -101,6 +121,7 @@ def test_encoding_from_the_card(card, clip, codec, pixel_format, tmp_path):
 
 
 def test_a_higher_crf_makes_a_smaller_file(card, clip, tmp_path):
+    need_encoder(card, "h264_nvenc")
     sizes = []
     for crf in (15.0, 40.0):
         result = tmp_path / f"{crf}.mp4"

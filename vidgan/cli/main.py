@@ -66,6 +66,11 @@ def main() -> None:
         _fail(str(error), 3)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
+    except RuntimeError as error:
+        # torch's, of a graphics card; by their names, since torch isn't loaded to find out.
+        if type(error).__name__ not in ("OutOfMemoryError", "AcceleratorError"):
+            raise
+        _fail(str(error).partition("\n")[0], 3)
 
 
 def _fail(message: str, code: int) -> None:

@@ -23,7 +23,7 @@ class Card:
     compute_capability: str
     """"sm89" and the like."""
     memory_bytes: int
-    """All that it has."""
+    """All that it has of its own; 0 where it shares the processor's."""
     driver: str
     """The driver's version."""
 
@@ -99,11 +99,15 @@ def _read_card(index: int, driver: str) -> Card:
     import pynvml
 
     handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+    try:
+        memory_bytes = int(pynvml.nvmlDeviceGetMemoryInfo(handle).total)
+    except pynvml.NVMLError_NotSupported:  # it shares the processor's memory
+        memory_bytes = 0
     major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
     return Card(
         index=index,
         name=str(pynvml.nvmlDeviceGetName(handle)),
         compute_capability=f"sm{major}{minor}",
-        memory_bytes=int(pynvml.nvmlDeviceGetMemoryInfo(handle).total),
+        memory_bytes=memory_bytes,
         driver=driver,
     )

@@ -20,6 +20,8 @@ from onnx import TensorProto, helper, numpy_helper
 from vidgan.errors import StyleError
 
 _F32 = int(TensorProto.FLOAT)
+HALF_VERSION = 1
+"""To be raised when the same network is converted to another: engines were built from the old one."""
 _TYPES = {"f16": int(TensorProto.FLOAT16), "bf16": int(TensorProto.BFLOAT16)}
 _QUANTISED = frozenset({"QuantizeLinear", "DequantizeLinear", "QLinearConv", "ConvInteger", "DynamicQuantizeLinear"})
 _NORMS = frozenset(

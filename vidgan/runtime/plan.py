@@ -134,13 +134,17 @@ class EngineIdentity:
         return f"{self.flavour}-{'+'.join(self.compute_capabilities)}-{sizes}-{self.precision}-{digest[:20]}"
 
     def serves(self, wanted: EngineIdentity) -> bool:
-        """Say whether this engine can stand in for one made for a single size on a single card."""
+        """Say whether this engine does all that another would: a single size may be one of many here."""
         same = ("model_sha256", "precision", "flavour", "version", "flags")
         return (
             all(getattr(self, name) == getattr(wanted, name) for name in same)
             and set(wanted.compute_capabilities) <= set(self.compute_capabilities)
             and (self.gpu, self.driver) in ((None, None), (wanted.gpu, wanted.driver))
-            and all(choose_profile(self.profiles, profile.optimum) is not None for profile in wanted.profiles)
+            and all(
+                profile in self.profiles
+                or (profile.is_static and choose_profile(self.profiles, profile.optimum) is not None)
+                for profile in wanted.profiles
+            )
         )
 
 

@@ -146,6 +146,8 @@ class TorchRuntime:
             styled_shape = lanes[0].try_shape(frame_HWC)
         except torch.OutOfMemoryError as error:
             raise MachineError(f"{self._device} hasn't enough memory for {path} at {size[0]}x{size[1]}") from error
+        except torch.AcceleratorError as error:
+            raise MachineError(f"{self._device} can't run {path}: {str(error).splitlines()[0]}") from error
         except RuntimeError as error:
             raise StyleError(f"{path}: doesn't take pictures of {size[0]}x{size[1]} ({error}); {_SIZE_HINT}") from error
         shape = (1, *frame_HWC.shape)

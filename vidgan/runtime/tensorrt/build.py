@@ -148,12 +148,13 @@ def _set_capabilities(trt: Any, config: Any, wanted: Sequence[str]) -> None:  # 
 
 
 def _set_timing_cache(config: Any, blob: bytes | None) -> Any:  # noqa: ANN401
-    timing = config.create_timing_cache(blob or b"")
-    if not config.set_timing_cache(timing, ignore_mismatch=False):
-        logger.info("an earlier timing cache doesn't fit this card and driver; a new one is begun")
-        timing = config.create_timing_cache(b"")
-        config.set_timing_cache(timing, ignore_mismatch=False)
-    return timing
+    """Return the cache that the build will use; None where TensorRT takes none, which only costs time."""
+    for content in (blob, b"") if blob else (b"",):
+        timing = config.create_timing_cache(content)
+        if timing is not None and config.set_timing_cache(timing, ignore_mismatch=False):
+            return timing
+        logger.info("a timing cache of %d bytes doesn't fit this card and driver", len(content))
+    return None
 
 
 def _make_monitor(trt: Any, progress: Progress, stop: threading.Event | None) -> Any:  # noqa: ANN401

@@ -1,13 +1,17 @@
-"""The few things that running an engine needs of CUDA. torch owns memory and streams; nobody else allocates."""
+"""The few things that running an engine needs of CUDA, by way of torch: memory of frames, streams, graphs."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor
+
+# torch waits for the whole card before it records, which breaks a recording in another thread.
+_CAPTURE = threading.Lock()
 
 
 class Cuda:
@@ -51,9 +55,13 @@ class Cuda:
         """
         graph = torch.cuda.CUDAGraph()
         # Other threads go on allocating and copying meanwhile; only this one is watched.
-        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
+        with _CAPTURE, torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
             enqueue()
         return graph.replay
+
+    def release_unused(self) -> None:
+        """Give back what torch keeps for later: TensorRT allocates weights and activations by itself."""
+        torch.cuda.empty_cache()
 
     def free_memory(self) -> int:
         """Return how many bytes of the card are free."""

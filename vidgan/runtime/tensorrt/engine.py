@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,9 +84,14 @@ def identify(
         RuntimeUnavailableError: the flavour can't build for one of them.
     """
     capabilities = (
-        (card.compute_capability,) if card else tuple(sorted(compute_capabilities, key=lambda sm: int(sm[2:])))
+        (card.compute_capability,) if card else tuple(sorted(set(compute_capabilities), key=lambda sm: int(sm[2:])))
     )
     check_capabilities(flavour, capabilities)
+    flags: tuple[str, ...] = ()
+    if network.precision == "f16":
+        from vidgan.runtime.half import HALF_VERSION
+
+        flags = (f"half-{HALF_VERSION}",)
     return EngineIdentity(
         model_sha256=network.sha256(),
         precision=network.precision,
@@ -95,7 +101,7 @@ def identify(
         compute_capabilities=capabilities,
         gpu=card.name if card else None,
         driver=card.driver if card else None,
-        flags=("norms-f32",) if network.precision == "f16" else (),
+        flags=flags,
     )
 
 
@@ -151,13 +157,17 @@ class Workshop:
         Raises:
             MachineError: TensorRT doesn't take the new one either.
         """
-        for _ in range(2):
-            plan, entry, was_there = get_or_build(self.folder, wanted, self.network.name, lambda: self.build(wanted))
+        for anew in (False, True):
+            plan, entry, was_there = get_or_build(
+                self.folder, wanted, self.network.name, lambda: self.build(wanted), anew=anew
+            )
             engine = self._deserialize(trt_runtime, plan)
             if engine is not None:
                 return engine, entry, was_there
-            logger.warning("TensorRT doesn't take the engine %s; it is built anew", entry.path if entry else "")
-            if entry:
+            if not was_there or entry is None:
+                break
+            logger.warning("TensorRT doesn't take the engine %s; it is built anew", entry.path)
+            with suppress(OSError):  # in a folder that can only be read it stays, and the new one isn't kept
                 discard_engine(entry)
         raise MachineError(
             f"{self.flavour.name} {self.flavour.version} doesn't load the engine that it has just built: "

@@ -82,18 +82,19 @@ class TensorRTRuntime:
         """
         flavour, size = workshop.flavour, wanted.profiles[0].optimum
         self._cuda, self.depth = cuda, depth
-        with cuda.current():
-            free = cuda.free_memory()
-            # Referred to for as long as the contexts live.
-            self._trt_runtime = flavour.trt.Runtime(flavour.logger)
-            self._engine, entry, was_there = workshop.load(self._trt_runtime, wanted)
-            self._profiles = entry.identity.profiles if entry else wanted.profiles
-            kernels = _Kernels(flavour, self._engine, runtime_cache_path(workshop.folder, wanted))
-            self._all = [self._make_slot(flavour, kernels) for _ in range(depth)]
-            for slot in self._all:
-                slot.fit(size)
-            copy_ms, taken = self._all[0].time_copies(), max(free - cuda.free_memory(), 0)
-        kernels.save()
+        try:
+            with cuda.current():
+                cuda.release_unused()
+                free = cuda.free_memory()
+                was_there = self._load(workshop, wanted)
+                for slot in self._all:
+                    slot.fit(size)
+                copy_ms, taken = self._all[0].time_copies(), max(free - cuda.free_memory(), 0)
+        except RuntimeError as error:  # torch's, and pybind's for TensorRT's: of memory, for the most part
+            where = f"{card.name} can't run {workshop.network.path} at {size[0]}x{size[1]}"
+            raise MachineError(f"{where}: {str(error).splitlines()[0]}") from error
+        if self._kernels:
+            self._kernels.save()
         self.report = RuntimeReport(
             runtime="tensorrt",
             version=f"{flavour.name} {flavour.version}",
@@ -111,6 +112,30 @@ class TensorRTRuntime:
         for slot in self._all:
             self._idle.put(slot)
         self._slots = Slots(None, depth, depth, "vidgan-tensorrt")
+
+    def _load(self, workshop: Workshop, wanted: EngineIdentity) -> bool:
+        """Load the engine and make the slots; returns whether the engine was there."""
+        flavour = workshop.flavour
+        # All of these must live for as long as the contexts do.
+        self._trt_runtime: Any = flavour.trt.Runtime(flavour.logger)
+        engine, entry, was_there = workshop.load(self._trt_runtime, wanted)
+        self._engine: Any = engine
+        self._profiles = entry.identity.profiles if entry else wanted.profiles
+        kernels = _Kernels(flavour, self._engine, runtime_cache_path(workshop.folder, wanted))
+        self._all = [self._make_slot(flavour, kernels) for _ in range(self.depth)]
+        self._kernels: _Kernels | None = kernels
+        return was_there
+
+    def _make_slot(self, flavour: Flavour, kernels: _Kernels) -> Slot:
+        context = kernels.new_context()
+        if context is None:
+            raise MachineError(
+                f"TensorRT makes no context ({'; '.join(flavour.logger.recent_errors)}): is the card's memory full?"
+            )
+        names = self._engine.get_tensor_name(0), self._engine.get_tensor_name(1)
+        if self._engine.get_tensor_mode(names[0]) != flavour.trt.TensorIOMode.INPUT:
+            names = names[1], names[0]
+        return Slot(context, names, self._profiles, self._cuda, capture=not flavour.is_rtx)
 
     def __enter__(self) -> TensorRTRuntime:
         return self
@@ -140,22 +165,12 @@ class TensorRTRuntime:
     def close(self) -> None:
         """Finish what is in flight and free the card. Calling it twice is harmless."""
         self._slots.close()
-        # Graphs and contexts before the engine, the engine before the runtime.
-        while not self._idle.empty():
-            self._idle.get()
-        self._all.clear()
-        self._engine = self._trt_runtime = None
-
-    def _make_slot(self, flavour: Flavour, kernels: _Kernels) -> Slot:
-        context = kernels.new_context()
-        if context is None:
-            raise MachineError(
-                f"TensorRT makes no context ({'; '.join(flavour.logger.recent_errors)}): is the card's memory full?"
-            )
-        names = self._engine.get_tensor_name(0), self._engine.get_tensor_name(1)
-        if self._engine.get_tensor_mode(names[0]) != flavour.trt.TensorIOMode.INPUT:
-            names = names[1], names[0]
-        return Slot(context, names, self._profiles, self._cuda, capture=not flavour.is_rtx)
+        with self._cuda.current():
+            # Graphs and contexts first, then what they were made from and with.
+            while not self._idle.empty():
+                self._idle.get()
+            self._all.clear()
+            self._kernels = self._engine = self._trt_runtime = None
 
     def _with_slot(self, run: Callable[[Slot], Picture]) -> Picture:
         slot = self._idle.get()

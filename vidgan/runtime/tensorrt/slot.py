@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from vidgan.errors import MachineError
 from vidgan.runtime.plan import Profile, Size, choose_profile
 
+_RUNS_BEFORE_RTX_IS_READY = 3
+
 
 class Slot:
     """Runs one frame at a time. Used by one thread at a time.
@@ -43,7 +45,7 @@ class Slot:
         self._stream = cuda.new_stream()
         self._profile: int | None = None
         self._size: Size | None = None
-        self._launch: Callable[[], None] = self._enqueue
+        self._replay: Callable[[], None] | None = None
 
     def fit(self, size: Size) -> None:
         """Prepare for frames of a size; nothing happens where it is the last one's.
@@ -62,13 +64,15 @@ class Slot:
             for name, buffer in ((self._input_name, self._input), (self._output_name, self._output)):
                 self._check(self._context.set_tensor_address(name, buffer.data_ptr()), f"the address of {name}")
             self._host_input, self._host_output = self._cuda.pinned(shape), self._cuda.pinned(shape)
-            # Once without recording: TensorRT allocates and compiles at the first run with a new shape.
             self._input.zero_()
-            self._launch = self._enqueue
-            self._enqueue()
-            self._stream.synchronize()
+            self._replay = None
+            # Without recording: TensorRT allocates and compiles at the first run with a new shape. TensorRT-RTX records
+            # its own graph in one of the next, which had better be while no other thread is at work on the card.
+            for _ in range(1 if self._captures else _RUNS_BEFORE_RTX_IS_READY):
+                self._enqueue()
+                self._stream.synchronize()
         if self._captures:
-            self._launch = self._cuda.capture(self._stream, self._enqueue)
+            self._replay = self._cuda.capture(self._stream, self._enqueue)
         self._size = size
 
     def run_array(self, frame_HWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -125,6 +129,9 @@ class Slot:
         styled = tuple(self._context.get_tensor_shape(self._output_name))
         if missing or styled != shape:
             raise MachineError(f"TensorRT makes {styled} of {shape} (unknown: {', '.join(missing) or 'nothing'})")
+
+    def _launch(self) -> None:
+        (self._replay or self._enqueue)()
 
     def _enqueue(self) -> None:
         self._check(self._context.execute_async_v3(self._stream.cuda_stream), "to run")

@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,7 +114,7 @@ def write_engine(path: Path, plan: bytes, identity: EngineIdentity, name: str) -
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that under its name there is all of it or what was there before."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
     try:
         with draft.open("wb") as file:
             file.write(content)
@@ -125,7 +126,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def get_or_build(
-    folder: Path, wanted: EngineIdentity, name: str, build: Callable[[], bytes]
+    folder: Path, wanted: EngineIdentity, name: str, build: Callable[[], bytes], *, anew: bool = False
 ) -> tuple[bytes, StoredEngine | None, bool]:
     """Return an engine that serves `wanted`: from the folder, or built and kept there.
 
@@ -134,6 +135,7 @@ def get_or_build(
         wanted: what is needed. If it is built, that is its identity.
         name: of the style, for people.
         build: makes the engine. Called by one process at a time; the others wait, and then read what it made.
+        anew: build in any case.
 
     Returns:
         Its bytes; where it lies, None if it couldn't be kept, which is only warned about; and whether it was there.
@@ -141,7 +143,7 @@ def get_or_build(
     with locked(folder, wanted.key, timeout_seconds=LOCK_TIMEOUT_SECONDS) as is_locked:
         for leftover in folder.glob(f".{wanted.key}*.tmp"):  # of a process that was killed while it wrote
             leftover.unlink(missing_ok=True)
-        entry = find_engine(folder, wanted)
+        entry = None if anew else find_engine(folder, wanted)
         plan = read_engine(entry) if entry else None
         if plan is not None:
             return plan, entry, True
@@ -161,7 +163,8 @@ def clear_engines(folder: Path) -> tuple[int, int]:
     engines = len(list_engines(folder))
     num_bytes = 0
     for file in sorted(folder.glob("*")) if folder.is_dir() else ():
-        if file.is_file():
+        # A lock may be another process's, which builds just now.
+        if file.is_file() and file.suffix != ".lock":
             num_bytes += file.stat().st_size
             file.unlink(missing_ok=True)
     return engines, num_bytes

@@ -125,6 +125,7 @@ def test_a_timing_cache_of_another_card_is_begun_anew():
     classic = Classic(good_caches=(b"",))
     assert build(classic, timing_cache=b"foreign").timing_cache == b"measured"
     assert [call[1] for call in classic.calls if call[0] == "set cache"] == [b"foreign", b""]
+    assert build(Classic(good_caches=()), timing_cache=b"foreign").timing_cache is None
 
 
 def test_the_parsers_errors_name_the_nodes():

@@ -1,6 +1,8 @@
 """How an engine is run: on fakes that have what the real classes have, and that fail when they are told to."""
 
+import gc
 import threading
+import weakref
 from dataclasses import replace
 from unittest.mock import create_autospec
 
@@ -64,11 +66,11 @@ def test_arrays_and_tensors_come_back_restyled(open_runtime, world, noise):
         styled = runtime.submit(torch.from_numpy(frame)).result()
         np.testing.assert_array_equal(styled.numpy(), 255 - frame)
     assert len(world.said("new_event")) == len(world.said("wait_event")) == len(frames)
-    # Opening ran each slot once as it is; since then graphs do, where this flavour doesn't make them itself.
+    # Opening ran each slot as it is; since then graphs do, where this flavour doesn't make them itself.
     is_rtx = world.flavour_name == RTX
     assert len(world.said("capture")) == (0 if is_rtx else 2)
     assert len(world.said("replay")) == (0 if is_rtx else 2 * len(frames))
-    assert len(world.said("execute")) == (2 + 2 * len(frames) if is_rtx else 2)
+    assert len(world.said("execute")) == (2 * 3 + 2 * len(frames) if is_rtx else 2)
 
 
 def test_the_order_of_calls(open_runtime, world):
@@ -78,8 +80,7 @@ def test_the_order_of_calls(open_runtime, world):
         "deserialize", "create_execution_context", "set_optimization_profile_async", "synchronize", "set_input_shape",
         "infer_shapes", "get_tensor_shape", "set_tensor_address", "set_tensor_address", "execute", "synchronize",
     ]  # fmt: skip
-    if world.flavour_name == CLASSIC:
-        expected += ["capture", "execute_captured"]
+    expected += ["capture", "execute_captured"] if world.flavour_name == CLASSIC else ["execute", "synchronize"] * 2
     assert order == expected
     assert world.said("set_optimization_profile_async") == [("set_optimization_profile_async", 0, 7)]
     assert world.said("set_input_shape") == [("set_input_shape", "frames", (1, 16, 32, 3))]
@@ -130,17 +131,17 @@ def test_an_error_while_running_reaches_the_future_and_frees_the_slot(open_runti
     np.testing.assert_array_equal(runtime.submit(frame).result(timeout=10), 255 - frame)
 
 
-def test_an_error_of_torch_is_the_machines(open_runtime, world, noise):
+def test_an_error_of_torch_is_the_machines(open_runtime, world, noise, monkeypatch):
     runtime = open_runtime(depth=1)
     frame = noise(*SIZE)
 
     def broken(*_args, **_options):
         raise RuntimeError("CUDA error: out of memory")
 
-    runtime._all[0]._launch = broken
+    monkeypatch.setattr(runtime._all[0], "_launch", broken)
     with pytest.raises(MachineError, match="inference failed on A card: CUDA error"):
         runtime.submit(frame).result()
-    runtime._all[0]._size = None  # prepared anew, the slot works again
+    monkeypatch.undo()
     np.testing.assert_array_equal(runtime.submit(frame).result(), 255 - frame)
 
 
@@ -192,7 +193,8 @@ def test_the_report(open_runtime, world):
     assert open_runtime().report.from_cache
 
 
-def test_an_engine_that_doesnt_load_is_built_once_more(open_runtime, world, tmp_path, caplog):
+def test_an_engine_that_is_there_and_doesnt_load_is_built_once_more(open_runtime, world, tmp_path, caplog):
+    open_runtime()
     world.bad_plans = {b"plan 1"}
     runtime = open_runtime()
     assert world.plans == 2
@@ -201,12 +203,38 @@ def test_an_engine_that_doesnt_load_is_built_once_more(open_runtime, world, tmp_
     assert [entry.path.read_bytes() for entry in list_engines(tmp_path / "engines")] == [b"plan 2"]
 
 
-def test_an_engine_that_never_loads_is_an_error(open_runtime, world, tmp_path):
+def test_a_new_engine_that_doesnt_load_is_an_error(open_runtime, world):
     world.bad_plans = {b"plan 1", b"plan 2"}
-    with pytest.raises(MachineError, match="told by the fake"):
+    with pytest.raises(MachineError, match="doesn't load the engine that it has just built: told by the fake"):
+        open_runtime()
+    assert world.plans == 1
+    with pytest.raises(MachineError, match="just built"):
         open_runtime()
     assert world.plans == 2
-    assert not list_engines(tmp_path / "engines")
+
+
+def test_a_card_whose_memory_is_full(open_runtime, world, monkeypatch):
+    def full(_cuda, _shape):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB\nand more")
+
+    monkeypatch.setattr(FakeCuda, "empty", full)
+    with pytest.raises(MachineError, match=r"A card can't run .*model.onnx at 32x16: CUDA out of memory.* 2 GiB$"):
+        open_runtime()
+
+
+def test_closing_frees_the_card_at_once(open_runtime, world, noise):
+    """Without waiting for Python's collector of cycles, which knows nothing of a card's memory."""
+    gc.disable()
+    try:
+        runtime = open_runtime()
+        runtime.submit(noise(*SIZE)).result()
+        freed = [weakref.ref(context) for context in world.contexts]
+        world.contexts.clear()
+        world.captured = None
+        runtime.close()
+        assert [reference() for reference in freed] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_an_engine_made_ahead_for_several_cards_is_used(open_runtime, world, tmp_path, invert_onnx):
@@ -255,6 +283,6 @@ def test_slots_ask_the_real_class_for_nothing_that_it_lacks(noise):
     context.infer_shapes.return_value = []
     slot = Slot(context, ("frames", "styled"), (STATIC,), FakeCuda(World(RTX)), capture=False)
     slot.run_array(noise(*SIZE))
-    assert context.execute_async_v3.call_count == 2
+    assert context.execute_async_v3.call_count == 4
     with pytest.raises(AttributeError):
         context.execute_v4(1)

@@ -55,6 +55,7 @@ class World:
         self.is_capturing = False
         self.api = SNAPSHOTS[flavour_name]["api"]
         self.kernels_accepted = True
+        self.contexts = []
 
     def only(self, target, name):
         return Only(target, self.api[name], name)
@@ -119,7 +120,9 @@ class FakeEngine:
     def create_execution_context(self, config=None):
         if not self.world.answer("create_execution_context", config is not None):
             return None
-        return self.world.only(FakeContext(self.world), "IExecutionContext")
+        context = FakeContext(self.world)
+        self.world.contexts.append(context)
+        return self.world.only(context, "IExecutionContext")
 
 
 class FakeConfig:
@@ -233,6 +236,9 @@ class FakeCuda:
             context.run()
 
         return replay
+
+    def release_unused(self):
+        pass
 
     def free_memory(self):
         return 1000
