@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import TensorProto
 
-from vidgan.errors import MachineError, RuntimeUnavailableError, StyleError
+from vidgan.errors import MachineError, RuntimeUnavailableError
 from vidgan.runtime import list_devices, open_runtime
 
 SIZE = (48, 32)
@@ -151,56 +150,6 @@ def test_context_manager_closes(invert_onnx):
         runtime.submit(np.zeros((32, 48, 3), np.uint8))
         assert own_threads()
     assert not own_threads()
-
-
-@pytest.mark.parametrize("kind", ["empty", "text", "xml", "random", "half", "short", "absent", "folder"])
-def test_files_that_are_no_onnx(kind, small_stylenet_onnx, tmp_path, one_line, capfd):
-    good = small_stylenet_onnx.read_bytes()
-    contents = {
-        "empty": b"",
-        "text": b"hello " * 100,
-        "xml": b"<?xml version='1.0'?><net/>",
-        "random": np.random.default_rng(0).bytes(5000),
-        "half": good[: len(good) // 2],
-        "short": good[:-10],
-    }
-    path = tmp_path / "model.onnx"
-    if kind == "folder":
-        path.mkdir()
-    elif kind != "absent":
-        path.write_bytes(contents[kind])
-    with pytest.raises(StyleError) as caught:
-        open_here(path)
-    one_line(caught.value, path)
-    assert capfd.readouterr() == ("", "")
-
-
-U8, F32 = TensorProto.UINT8, TensorProto.FLOAT
-NHWC = ("n", "h", "w", 3)
-
-
-@pytest.mark.parametrize(
-    ("inputs", "outputs", "words"),
-    [
-        ([("a", F32, NHWC)], [("y", U8, NHWC)], "its input is f32"),
-        ([("a", U8, NHWC)], [("y", F32, NHWC)], "its output is f32"),
-        ([("a", U8, ("n", 3, "h", "w"))], [("y", U8, ("n", 3, "h", "w"))], "its input is u8 [?,3,?,?]"),
-        ([("a", U8, ("h", "w", 3))], [("y", U8, ("h", "w", 3))], "its input is u8 [?,?,3]"),
-        ([("a", U8, NHWC), ("b", U8, NHWC)], [("y", U8, NHWC)], "has 2 inputs"),
-        ([("a", U8, NHWC)], [("y", U8, NHWC), ("z", U8, NHWC)], "has 2 outputs"),
-    ],
-)
-def test_networks_of_another_kind(inputs, outputs, words, save_onnx, tmp_path, one_line):
-    path = save_onnx(tmp_path / "model.onnx", inputs, outputs)
-    with pytest.raises(StyleError) as caught:
-        open_here(path)
-    one_line(caught.value, path, words)
-
-
-def test_size_that_the_network_does_not_take(small_stylenet_onnx, one_line):
-    with pytest.raises(StyleError) as caught:
-        open_here(small_stylenet_onnx, size=(30, 32))
-    one_line(caught.value, small_stylenet_onnx, "size_multiple")
 
 
 def test_absent_device(invert_onnx, one_line):

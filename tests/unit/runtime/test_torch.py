@@ -146,52 +146,7 @@ def test_close_waits_and_leaves_no_thread(small_stylenet_onnx, noise):
         runtime.submit(noise(320, 320))
 
 
-@pytest.mark.parametrize("kind", ["empty", "text", "random", "half", "short", "absent", "folder"])
-def test_files_that_are_no_onnx(kind, small_stylenet_onnx, tmp_path, one_line):
-    good = small_stylenet_onnx.read_bytes()
-    contents = {
-        "empty": b"",
-        "text": b"hello " * 100,
-        "random": np.random.default_rng(0).bytes(5000),
-        "half": good[: len(good) // 2],
-        "short": good[:-10],
-    }
-    path = tmp_path / "model.onnx"
-    if kind == "folder":
-        path.mkdir()
-    elif kind != "absent":
-        path.write_bytes(contents[kind])
-    with pytest.raises(StyleError) as caught:
-        open_here(path)
-    one_line(caught.value, path)
-
-
-U8, F32 = TensorProto.UINT8, TensorProto.FLOAT
-NHWC = ("n", "h", "w", 3)
-
-
-@pytest.mark.parametrize(
-    ("inputs", "outputs", "words"),
-    [
-        ([("a", F32, NHWC)], [("y", U8, NHWC)], "its input is f32 [?,?,?,3]"),
-        ([("a", U8, NHWC)], [("y", F32, NHWC)], "its output is f32"),
-        ([("a", U8, ("n", 3, "h", "w"))], [("y", U8, ("n", 3, "h", "w"))], "its input is u8 [?,3,?,?]"),
-        ([("a", U8, ("h", "w", 3))], [("y", U8, ("h", "w", 3))], "its input is u8 [?,?,3]"),
-        ([("a", U8, NHWC), ("b", U8, NHWC)], [("y", U8, NHWC)], "has 2 inputs"),
-        ([("a", U8, NHWC)], [("y", U8, NHWC), ("z", U8, NHWC)], "has 2 outputs"),
-    ],
-)
-def test_networks_of_another_kind(inputs, outputs, words, save_onnx, tmp_path, one_line):
-    path = save_onnx(tmp_path / "model.onnx", inputs, outputs)
-    with pytest.raises(StyleError) as caught:
-        open_here(path)
-    one_line(caught.value, path, words)
-
-
-def test_size_that_the_network_does_not_take(small_stylenet_onnx, bright_fails_onnx, one_line):
-    with pytest.raises(StyleError) as caught:
-        open_here(small_stylenet_onnx, size=(30, 32))
-    one_line(caught.value, small_stylenet_onnx, "size_multiple")
+def test_a_size_at_which_the_network_fails(bright_fails_onnx, one_line):
     with pytest.raises(StyleError) as caught:
         open_here(bright_fails_onnx, size=(32, 32))
     one_line(caught.value, bright_fails_onnx, "doesn't take pictures of 32x32")
