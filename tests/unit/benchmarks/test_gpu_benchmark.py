@@ -1,6 +1,7 @@
 """The script for people with a card works but for the card: all of its parts, on the CPU."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -42,3 +43,20 @@ def test_without_a_card_it_says_so():
     done = gpu()
     assert done.returncode != 0
     assert "no NVIDIA driver answers" in done.stderr
+
+
+def test_the_tests_on_cards_are_skipped_without_one_unless_there_must_be_one():
+    from vidgan.runtime.gpu import list_cards
+
+    if list_cards()[0]:
+        pytest.skip("there is a card")
+    line = [sys.executable, "-m", "pytest", "-q", "-k", "auto_takes_the_card", "tests/gpu"]
+    ended = {}
+    for required in ("", "cuda"):
+        environment = os.environ | {"VIDGAN_REQUIRE": required}
+        done = subprocess.run(line, capture_output=True, text=True, cwd=BENCHMARKS.parent, env=environment, check=False)
+        ended[required] = done.returncode, done.stdout
+    assert ended[""][0] == 0
+    assert "no card: no NVIDIA driver answers" in ended[""][1]
+    assert ended["cuda"][0] != 0
+    assert "VIDGAN_REQUIRE=cuda, but no NVIDIA driver answers" in ended["cuda"][1]
