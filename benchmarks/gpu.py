@@ -37,6 +37,7 @@ from vidgan.bench.machine import describe, installed_version
 from vidgan.bench.network import NetworkOptions, open_network, padded, time_latency, time_throughput
 from vidgan.bench.synthetic import pictures, write_clip
 from vidgan.cli.doctor import examine
+from vidgan.errors import RuntimeUnavailableError
 from vidgan.job import StylizeOptions, stylize_video
 from vidgan.picture import Picture
 from vidgan.runtime.gpu import find_card
@@ -76,7 +77,13 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=240, help="for each measurement")
     parser.add_argument("--rehearse", action="store_true", help="on the CPU, with torch: tries the script itself")
     arguments = parser.parse_args()
-    plan = make_plan(arguments.clip, arguments.frames, is_rehearsal=arguments.rehearse)
+    if arguments.frames < 1 or (arguments.clip and not arguments.clip.is_file()):
+        parser.error("give 1 frame or more, and a clip that is there")
+    try:
+        plan = make_plan(arguments.clip, arguments.frames, is_rehearsal=arguments.rehearse)
+    except RuntimeUnavailableError as error:
+        print(error, file=sys.stderr)
+        sys.exit(3)
     parts: dict[str, Callable[[Plan], Any]] = {
         "tests": run_tests,
         "engines": open_engines,
@@ -90,10 +97,16 @@ def main() -> None:
     print(json.dumps(figures, indent=2))
     if not arguments.rehearse:
         print(write(plan, figures))
+    # The file holds what failed; for a rehearsal it is what one wants to know.
+    sys.exit(any("failed" in part for part in figures.values()) if arguments.rehearse else 0)
 
 
 def make_plan(clip: Path | None, frames: int, *, is_rehearsal: bool) -> Plan:
-    """Decide what is measured; ends the program where there is no card."""
+    """Decide what is measured.
+
+    Raises:
+        RuntimeUnavailableError: there is no card.
+    """
     if is_rehearsal:
         return Plan(
             runtime="torch",

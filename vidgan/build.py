@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 from vidgan.blend import resolve_style
-from vidgan.errors import InputError, MachineError, RuntimeUnavailableError
+from vidgan.errors import InputError, RuntimeUnavailableError, SinkError
 from vidgan.runtime.gpu import Card, find_card
 from vidgan.runtime.plan import Profile, Size, check_profiles
 from vidgan.runtime.tensorrt.build import Progress, no_progress
@@ -82,10 +83,8 @@ def build_style_engine(
     options = options or EngineOptions()
     if str(name) == IDENTITY_NAME:
         raise InputError("the style 'none' copies pictures: there is no network to build")
-    if options.path and options.path.exists() and not options.overwrite:
-        raise InputError(f"{options.path}: exists already; --overwrite replaces it")
-    if options.path and options.path.suffix != ENGINE_SUFFIX:
-        raise InputError(f"{options.path}: give it a name that ends in {ENGINE_SUFFIX}, by which it is found")
+    if options.path:
+        _check_target(options.path, overwrite=options.overwrite)
     style = resolve_style(name, cache_dir=options.cache_dir)
     profiles = fit_profiles(style, options)
     card = _card_here() if options.gpus == (HERE,) else None
@@ -100,10 +99,24 @@ def build_style_engine(
     if options.path:
         entry = write_engine(options.path, shop.build(wanted), wanted, style.name)
         return EngineReport(engine=entry, was_there=False)
-    _, kept, was_there = get_or_build(folder, wanted, style.name, lambda: shop.build(wanted))
-    if kept is None:
-        raise MachineError(f"the engine can't be kept in {folder}; give a file to write with -o")
+    _, kept, was_there = get_or_build(folder, wanted, style.name, lambda: shop.build(wanted), must_keep=True)
+    assert kept is not None
     return EngineReport(engine=kept, was_there=was_there)
+
+
+def _check_target(path: Path, *, overwrite: bool) -> None:
+    """Refuse what can't be written before minutes are spent on it."""
+    if path.suffix != ENGINE_SUFFIX:
+        raise InputError(f"{path}: give it a name that ends in {ENGINE_SUFFIX}, by which it is found")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; give the name of a file")
+    if path.exists() and not overwrite:
+        raise InputError(f"{path}: exists already; --overwrite replaces it")
+    parent = path.absolute().parent
+    if not parent.is_dir():
+        raise SinkError(f"{path}: there is no folder {parent}")
+    if not os.access(parent, os.W_OK):
+        raise SinkError(f"{path}: no permission to write in {parent}")
 
 
 def fit_profiles(style: Style, options: EngineOptions) -> tuple[Profile, ...]:
@@ -112,6 +125,8 @@ def fit_profiles(style: Style, options: EngineOptions) -> tuple[Profile, ...]:
     def fit(size: Size) -> Size:
         return fit_size(size[0], style), fit_size(size[1], style)
 
+    if options.dynamic:  # so that what is wrong with it is said of the sizes that were given
+        Profile(minimum=options.dynamic[0], optimum=options.dynamic[1], maximum=options.dynamic[2])
     sizes = options.sizes or (() if options.dynamic else (DEFAULT_SIZE,))
     wanted = [Profile.static(fit(size)) for size in sizes]
     if options.dynamic:

@@ -143,6 +143,8 @@ def stylize_video(
     _refuse_same(location, result)
     began = time.monotonic()
     clock = Clock()
+    if options.flow != "dis" and not options.smooth:
+        raise ValueError(f"flow {options.flow}: only smoothing follows motion; leave it out, or smooth")
     # The style "none" runs nothing, so it doesn't matter where.
     road = None if style == IDENTITY_NAME else choose_road(options.runtime, options.device, options.frames_on)
     options = _with_pictures_on(options, road.pictures_on if road else None)

@@ -176,6 +176,11 @@ def test_chroma_beside_its_pixels(clip):
     compare(clip(size=(127, 81)), "chroma beside its pixels")
 
 
+def test_a_flow_network_without_smoothing_is_a_contradiction(clip):
+    with pytest.raises(ValueError, match="only smoothing follows motion"):
+        restyle(clip(), "tensors", flow="flow.onnx", smooth=False)
+
+
 def test_the_options_of_the_test_do_something(clip):
     """What makes the comparisons above say something."""
     source = clip(pixel_format="yuv444p")

@@ -234,7 +234,7 @@ def test_memory_does_not_grow_with_the_film(bunny, tmp_path, environment):
         (("--style", "broken.onnx"), 2, "broken.onnx: "),
         (("--style", "missing.onnx"), 2, "missing.onnx"),
         (("--device", "NPU"), 3, "present: "),
-        (("--runtime", "tensorrt", "--device", "CPU"), 3, "TensorRT doesn't run on 'CPU'"),
+        (("--runtime", "tensorrt", "--device", "CPU"), 2, "TensorRT doesn't run on 'CPU'"),
         (("--precision", "fp7"), 2, "use one of auto, f32, f16, bf16"),
         (("--smooth-strength", "2"), 2, "2.0"),
         (("--strength", "-1"), 2, "strength is -1.0"),

@@ -63,7 +63,8 @@ def open_all(style: Style, options: NetworkOptions) -> dict[str, Stylizer]:
     chosen = open_network(style, options)
     assert chosen.report is not None
     opened = {chosen.report.precision: chosen}
-    if options.precision != "auto":
+    # torch's other precisions say nothing: on a CPU they are a hundred times as slow.
+    if options.precision != "auto" or chosen.report.runtime == "torch":
         return opened
     for precision in PRECISIONS:
         if precision != "auto" and precision not in opened:

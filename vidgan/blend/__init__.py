@@ -46,10 +46,9 @@ def resolve_style(name_or_path: str | Path, *, cache_dir: Path | None = None) ->
     if "+" not in name_or_path:
         name, share = _name_and_share(name_or_path)
         if share is not None and style_exists(name):
-            raise StyleError(
-                f"{name_or_path!r}: a share needs another style to blend with, such as {EXAMPLE}; "
-                f"--strength {share} lets the source shine through a single style"
-            )
+            is_strength = share.replace(".", "", 1).isdigit() and float(share) <= 1
+            hint = f"; --strength {share} lets the source shine through a single style" if is_strength else ""
+            raise StyleError(f"{name_or_path!r}: a share needs another style to blend with, such as {EXAMPLE}{hint}")
         return find_style(name_or_path)
     parts = _read_parts(name_or_path)
     return parts[0][0] if len(parts) == 1 else _blend(parts, (cache_dir or default_cache_folder()) / "blends")

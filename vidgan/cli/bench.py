@@ -27,8 +27,8 @@ def command(
     size: Annotated[
         str | None, typer.Option(metavar="WxH", help="Work at this size; without it CLIP's own, or 1280x720.")
     ] = None,
-    runtime: Annotated[str, typer.Option(help="auto or openvino.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, CPU, GPU or NPU.")] = "auto",
+    runtime: Annotated[str, typer.Option(help="auto, openvino, tensorrt or torch.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, CPU, GPU, NPU, cuda:0, cpu (torch).")] = "auto",
     precision: Annotated[str, typer.Option(help="auto measures the network in every precision that runs here.")] = (
         "auto"
     ),
@@ -71,7 +71,7 @@ def command(
             size=values.size(size, "--size"),
             runtime=runtime,
             device=device,
-            precision=precision,
+            precision=values.precision(precision),
             repeats=repeats,
             frames=frames,
         )

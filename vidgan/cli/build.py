@@ -12,13 +12,11 @@ import typer
 if TYPE_CHECKING:
     from vidgan.runtime.tensorrt.store import StoredEngine
 
-_PRECISIONS = {"fp32": "f32", "fp16": "f16"}
-
 
 def command(
     style: Annotated[str, typer.Argument(metavar="STYLE", help="Name, file, folder or blend.", show_default=False)],
     gpu: Annotated[
-        str, typer.Option(metavar="SM86,SM89|here", help="Compute capabilities, or the card of this machine.")
+        str, typer.Option(metavar="sm86,sm89|here", help="Compute capabilities, or the card of this machine.")
     ] = "here",
     precision: Annotated[str, typer.Option(help="fp32, fp16 or int8; auto is fp16.")] = "auto",
     size: Annotated[
@@ -56,7 +54,7 @@ def command(
     bounds = [values.size(text, "--dynamic") for text in dynamic or ()]
     options = EngineOptions(
         gpus=tuple(name.strip().lower() for name in gpu.split(",") if name.strip()),
-        precision=_PRECISIONS.get(precision, precision),
+        precision=values.precision(precision),
         sizes=tuple(each for each in sizes if each),
         dynamic=(bounds[0], bounds[1], bounds[2]) if bounds else None,  # type: ignore[arg-type]
         flavour=flavour,
@@ -64,9 +62,13 @@ def command(
         overwrite=overwrite,
     )
     with stop_on_signal() as stop, values.as_input(), Bar("build", unit="steps") as bar:
-        report = build_style_engine(
-            style, options, progress=lambda phase, done, of: bar.update(done, of, note=phase), stop=stop
-        )
+        try:
+            report = build_style_engine(
+                style, options, progress=lambda phase, done, of: bar.update(done, of, note=phase), stop=stop
+            )
+        except KeyboardInterrupt:
+            print("interrupted; nothing was kept", file=sys.stderr)
+            raise typer.Exit(130) from None
     if as_json:
         print(json.dumps(as_object(report.engine) | {"was_there": report.was_there}))
         return
@@ -81,7 +83,7 @@ def command(
 
 
 def engines(
-    action: Annotated[str, typer.Argument(metavar="[list|clear]", help="Show them, or delete all of them.")] = "list",
+    action: Annotated[str, typer.Argument(metavar="list|clear", help="Show them, or delete all of them.")] = "list",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """List the TensorRT engines in the cache folder, or clear it. They are built again when they are needed."""
@@ -92,7 +94,7 @@ def engines(
     folder = engine_folder()
     if action == "clear":
         count, num_bytes = clear_engines(folder)
-        print(f"{count} engines deleted, {num_bytes / 1e6:.1f} MB in all", file=sys.stderr)
+        print(f"engines deleted: {count}, {num_bytes / 1e6:.1f} MB with what belongs to them", file=sys.stderr)
     elif action != "list":
         raise InputError(f"engines {action}: give list or clear")
     found = list_engines(folder)
@@ -114,16 +116,18 @@ def _show(found: list[StoredEngine], folder: Path) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table("style", "TensorRT", "for", "precision", "pictures", "MB", "built", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for column in ("style", "TensorRT", "for", "precision", "pictures", "MB", "built"):
+        table.add_column(column, overflow="fold")
     for entry in found:
         identity = entry.identity
         where = identity.gpu or ", ".join(identity.compute_capabilities)
         sizes = ", ".join(map(str, identity.profiles))
         size = f"{entry.num_bytes / 1e6:.1f}"
-        version = f"{identity.flavour} {identity.version}"
+        version = f"{identity.flavour.removeprefix('tensorrt').strip('_')} {identity.version}".strip()
         cells = (entry.name, version, where, identity.precision, sizes, size, entry.built)
         table.add_row(*(escape(text) for text in cells))
     console = Console()
     if found:
         console.print(table)
-    console.print(f"{len(found)} engines in {folder}", markup=False)
+    console.print(f"engines in {folder}: {len(found)}", markup=False)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import sys
 from typing import Annotated
 
@@ -66,6 +68,12 @@ def main() -> None:
         _fail(str(error), 3)
     except KeyboardInterrupt:
         _fail("interrupted", 130)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        # What is still on its way to standard output would fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _fail(f"can't write: {error.strerror}", 3)
     except RuntimeError as error:
         # torch's, of a graphics card; by their names, since torch isn't loaded to find out.
         if type(error).__name__ not in ("OutOfMemoryError", "AcceleratorError"):

@@ -118,7 +118,7 @@ def command(
         skip_still=skip_still,
         runtime=runtime,
         device=device,
-        precision=precision,
+        precision=values.precision(precision),
         max_memory=values.num_bytes(max_memory, "--max-memory"),
         scale=values.size(scale, "--scale"),
         compare=compare,

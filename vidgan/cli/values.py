@@ -47,6 +47,11 @@ def num_bytes(text: str | None, flag: str) -> int | None:
     return int(Fraction(match[1].rstrip(".")) * unit)
 
 
+def precision(text: str) -> str:
+    """Read `fp16` and `FP32` as what the library calls f16 and f32."""
+    return re.sub(r"^fp(16|32)$", r"f\1", text.strip().lower())
+
+
 @contextmanager
 def as_input() -> Iterator[None]:
     """Turn the library's complaints about arguments into the user's one line.

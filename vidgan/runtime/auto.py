@@ -40,18 +40,20 @@ def choose_runtime(runtime: str = "auto", device: str = "auto") -> RuntimeChoice
         device: "auto", or the runtime's name of a device; one of CUDA's rules out OpenVINO, and any other TensorRT.
 
     Raises:
-        ValueError: an unknown runtime.
+        ValueError: an unknown runtime, or a device that it never runs on.
         RuntimeUnavailableError: what was asked for can't be had here; the text says what is missing.
     """
     if runtime not in RUNTIMES:
         raise ValueError(f"runtime is {runtime!r}; use one of {', '.join(RUNTIMES)}")
     index = cuda_index(device)
+    if runtime == "openvino" and index is not None:
+        raise ValueError(f"openvino doesn't run on {device!r}; give the runtime tensorrt or torch, or another device")
     if runtime == "openvino" or (runtime == "auto" and device != "auto" and index is None):
         return RuntimeChoice(runtime="openvino", device=device, reason="asked for")
     if runtime == "torch":
         return _choose_torch(device, index)
     if runtime == "tensorrt" and device != "auto" and index is None:
-        raise RuntimeUnavailableError(f"TensorRT doesn't run on {device!r}; give 'cuda:0' or 'auto'")
+        raise ValueError(f"TensorRT doesn't run on {device!r}; give 'cuda:0' or 'auto'")
     card, lack = card_for_tensorrt(index or 0)
     if card:
         reason = "asked for" if runtime == "tensorrt" else f"{card.name} is there, and TensorRT runs on it"

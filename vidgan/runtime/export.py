@@ -20,14 +20,13 @@ from torch import Tensor, nn
 
 from vidgan.errors import StyleError
 from vidgan.runtime.openvino import compile_any_size
+from vidgan.runtime.plan import MOST_PIXELS_A_SIDE
 
 if TYPE_CHECKING:
     import onnx_ir
 
 MAX_DIFFERENCE = 2
 """In levels of 255. The same sums in another order move a value by far less than one level; rounding makes that one."""
-MAX_SIZE = 16384
-"""Pixels: the largest width and height that the exported network promises to take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +138,7 @@ def _write_onnx(
     opset: int,
 ) -> int:
     """Export to `draft`; returns the number of nodes."""
-    smallest, largest = -(-minimum_size // size_multiple), MAX_SIZE // size_multiple
+    smallest, largest = -(-minimum_size // size_multiple), MOST_PIXELS_A_SIDE // size_multiple
     height, width = (size_multiple * torch.export.Dim(name, min=smallest, max=largest) for name in ("h", "w"))
     with _quiet_exporter():
         try:

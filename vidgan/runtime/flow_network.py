@@ -24,6 +24,7 @@ Infer = Callable[[NDArray[np.uint8]], Flow]
 _CARD_NAME = "card.toml"
 _SIZE_MULTIPLE = 8
 """Where no card says it: most flow networks halve the size three times."""
+_SIZE_HINT = "write the size_multiple that it needs into card.toml beside it"
 _WANTED = "a flow network's is {} [N,H,W,2]"
 
 
@@ -40,8 +41,8 @@ def open_flow_network(path: Path, device: str) -> Callable[[Luma, Luma], Flow]:
 
     Returns:
         A function of this frame's luma and the previous one's, `(H, W)` uint8 of any one size, to a new array `(H, W,
-        2)` float32. Lumas are extended at the right and at the bottom by repeating their border. It raises MachineError
-        where the network fails.
+        2)` float32. Lumas are extended at the right and at the bottom by repeating their border. It raises StyleError
+        where the network doesn't take the size or changes it, and MachineError where a card fails.
 
     Raises:
         StyleError: the file or the card is broken, or it is another kind of network.
@@ -59,7 +60,7 @@ def open_flow_network(path: Path, device: str) -> Callable[[Luma, Luma], Flow]:
         extended = np.pad(pair_HW2, ((0, -height % multiple), (0, -width % multiple), (0, 0)), mode="edge")
         flow_NHW2 = infer(extended[np.newaxis])
         if flow_NHW2.shape != (1, *extended.shape):
-            raise MachineError(f"{path}: makes {flow_NHW2.shape} of {(1, *extended.shape)}; correct size_multiple")
+            raise StyleError(f"{path}: makes {flow_NHW2.shape} of {(1, *extended.shape)}; {_SIZE_HINT}")
         return np.ascontiguousarray(flow_NHW2[0, :height, :width])
 
     return flow
@@ -115,7 +116,7 @@ def _on_cpu(path: Path) -> Infer:
                 compiled[shape] = core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
             return np.array(compiled[shape]([pair_NHW2])[0], np.float32)
         except OPENVINO_ERRORS as error:
-            raise MachineError(f"{path}: fails on {shape[2]}x{shape[1]}: {reason_of(error)}") from error
+            raise StyleError(f"{path}: fails on {shape[2]}x{shape[1]}: {reason_of(error)}; {_SIZE_HINT}") from error
 
     return infer
 

@@ -55,7 +55,7 @@ def to_half(
     """Return a network that computes in half precision, with inputs and outputs of the same types as before.
 
     Numbers that don't depend on the picture, such as sizes, stay in f32, and so does GridSample with its coordinates.
-    Weights beyond the largest value of f16 become that value.
+    Where a weight is beyond the largest value of f16, its node computes in f32.
 
     Args:
         model: Any network in f32; left as it is.
@@ -173,9 +173,15 @@ class _Conversion:
 
     def _type_of(self, node: Any) -> int:  # noqa: ANN401
         """Decide in which type a node that depends on the picture computes."""
-        stays = node.op_type in self._islands | self._staying
+        stays = node.op_type in self._islands | self._staying or any(self._is_beyond_half(name) for name in node.input)
         joins = node.op_type in _JOINING and any(name in self._joined and self._is_float(name) for name in node.input)
         return _F32 if stays or joins else self._half
+
+    def _is_beyond_half(self, name: str) -> bool:
+        """Say whether a value is a constant that f16 can't hold."""
+        if self._half != TensorProto.FLOAT16 or name not in self._constants or not self._is_float(name):
+            return False
+        return bool(np.abs(numpy_helper.to_array(self._constants[name])).max(initial=0) > np.finfo(np.float16).max)
 
     def _home(self, node: Any, new: Any, computes_in: int) -> None:  # noqa: ANN401
         """Note where the results of a node are, and bring those of islands back."""
@@ -231,7 +237,10 @@ def _with_opset(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
 
 def _types(model: Any) -> dict[str, int]:  # noqa: ANN401
     """Return the type of every value whose type is known."""
-    graph = onnx.shape_inference.infer_shapes(model).graph
+    try:
+        graph = onnx.shape_inference.infer_shapes(model).graph
+    except onnx.shape_inference.InferenceError as error:
+        raise StyleError(f"the network can't be made f16: {str(error).strip().splitlines()[0]}") from error
     types = {str(tensor.name): int(tensor.data_type) for tensor in graph.initializer}
     for port in (*graph.input, *graph.output, *graph.value_info):
         types.setdefault(port.name, port.type.tensor_type.elem_type)
@@ -255,9 +264,7 @@ def _constant(node: Any) -> Any:  # noqa: ANN401
 def _halved(values: NDArray[np.float32], name: str, dtype: int) -> Any:  # noqa: ANN401
     """Return a constant in half precision, rounded to even."""
     if dtype == _TYPES["f16"]:
-        largest = np.finfo(np.float16).max
-        limited = np.where(np.isfinite(values), np.clip(values, -largest, largest), values)
-        return numpy_helper.from_array(limited.astype(np.float16), name)
+        return numpy_helper.from_array(values.astype(np.float16), name)
     # bf16 is the upper half of f32, and NumPy doesn't know it.
     bits = np.ascontiguousarray(values).view(np.uint32)
     upper = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)

@@ -40,6 +40,8 @@ class BuildIdentity:
 
 Size = tuple[int, int]
 """Width and height in pixels."""
+MOST_PIXELS_A_SIDE = 16384
+"""The largest width and height that our networks promise to take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +58,7 @@ class Profile:
     def __post_init__(self) -> None:
         for least, best, most in zip(self.minimum, self.optimum, self.maximum, strict=True):
             if not 1 <= least <= best <= most:
-                raise ValueError(f"sizes {self}: each of width and height must be 1 <= minimum <= optimum <= maximum")
+                raise ValueError(f"sizes {self}: width and height must each be 1 <= minimum <= optimum <= maximum")
 
     def __str__(self) -> str:
         sizes = (self.optimum,) if self.is_static else (self.minimum, self.optimum, self.maximum)
@@ -96,6 +98,8 @@ def check_profiles(profiles: Sequence[Profile], *, size_multiple: int, minimum_s
         raise ValueError(f"the same sizes twice: {', '.join(map(str, profiles))}")
     for profile in profiles:
         for length in (*profile.minimum, *profile.optimum, *profile.maximum):
+            if length > MOST_PIXELS_A_SIDE:
+                raise ValueError(f"{profile}: {MOST_PIXELS_A_SIDE} pixels are the most, margins included")
             if length % size_multiple or length < minimum_size:
                 raise ValueError(
                     f"{profile}: this style takes multiples of {size_multiple} pixels from {minimum_size} on, and "
@@ -157,7 +161,9 @@ def take_network(style_path: Path, int8_path: Path | None, precision: str) -> Pa
     if precision != "int8":
         return style_path
     if int8_path is None:
-        raise StyleError(f"{style_path}: has no int8 network beside it; `vidgan quantise` makes one")
+        raise StyleError(
+            f"{style_path}: has no int8 network beside it; `vidgan quantise` makes one for a style, blends have none"
+        )
     return int8_path
 
 

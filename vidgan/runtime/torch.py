@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from onnx import TensorProto
 
 from vidgan.errors import MachineError, RuntimeUnavailableError, StyleError
 from vidgan.picture import Picture
 from vidgan.runtime import RuntimeReport
 from vidgan.runtime.gpu import cuda_index, list_cards
 from vidgan.runtime.half import to_half
-from vidgan.runtime.onnx_file import read_onnx
+from vidgan.runtime.onnx_file import read_picture_network
 from vidgan.runtime.onnx_torch.module import OnnxModule
 from vidgan.runtime.plan import PRECISIONS
 from vidgan.runtime.slots import Slots
@@ -27,7 +26,6 @@ from vidgan.runtime.torch_lanes import CardLane, HostLane
 Lane = HostLane | CardLane
 
 DEFAULT_DEPTH = 2
-_TYPE_NAMES = {TensorProto.UINT8: "u8", TensorProto.FLOAT: "f32", TensorProto.FLOAT16: "f16"}
 
 
 class TorchRuntime:
@@ -189,29 +187,6 @@ def find_torch_device(device: str) -> torch.device:
             f"torch {torch.__version__} finds no device {device!r} on this machine; present: {', '.join(present)}"
         )
     return torch.device("cuda", index)
-
-
-def read_picture_network(path: Path) -> Any:  # noqa: ANN401 - onnx comes without types
-    """Read an ONNX file and check that it is one of ours: `(N, H, W, 3)` uint8 in, the same out.
-
-    Raises:
-        StyleError: it can't be read, or has other inputs or outputs.
-    """
-    model = read_onnx(path)
-    constants = {tensor.name for tensor in model.graph.initializer}
-    inputs = [port for port in model.graph.input if port.name not in constants]
-    for kind, ports in (("input", inputs), ("output", list(model.graph.output))):
-        if len(ports) != 1:
-            raise StyleError(f"{path}: has {len(ports)} {kind}s; a style's network has one")
-        tensor = ports[0].type.tensor_type
-        sizes = [dim.dim_value if dim.HasField("dim_value") else None for dim in tensor.shape.dim]
-        # Of an output not everything may be known before it has a size.
-        is_known = kind == "input" or (tensor.HasField("shape") and sizes and sizes[-1] is not None)
-        if tensor.elem_type != TensorProto.UINT8 or (is_known and (len(sizes) != 4 or sizes[3] != 3)):
-            type_name = _TYPE_NAMES.get(tensor.elem_type) or TensorProto.DataType.Name(tensor.elem_type).lower()
-            shape = ",".join("?" if size is None else str(size) for size in sizes)
-            raise StyleError(f"{path}: its {kind} is {type_name} [{shape}]; a style's is u8 [N,H,W,3]")
-    return model
 
 
 def _choose_precision(model: Any, path: Path, precision: str, device: torch.device) -> str:  # noqa: ANN401

@@ -41,8 +41,9 @@ def test_without_a_card_it_says_so():
     if list_cards()[0]:
         pytest.skip("there is a card")
     done = gpu()
-    assert done.returncode != 0
-    assert "no NVIDIA driver answers" in done.stderr
+    assert done.returncode == 3
+    assert done.stderr.startswith("no NVIDIA driver answers")
+    assert gpu("--frames", "0").returncode == gpu("--clip", "absent.mp4").returncode == 2
 
 
 def test_the_tests_on_cards_are_skipped_without_one_unless_there_must_be_one():

@@ -126,7 +126,7 @@ def test_comparing_prints_ratios_and_what_differs(bench, tmp_path):
     (("--frames", "-3"), 2, "frames is -3; give 1 or more"),
     (("--style", "nope"), 2, "no style is called 'nope'"),
     (("--device", "NPU"), 3, "no device 'NPU'"),
-    (("--runtime", "tensorrt", "--device", "NPU"), 3, "TensorRT doesn't run on 'NPU'"),
+    (("--runtime", "tensorrt", "--device", "NPU"), 2, "TensorRT doesn't run on 'NPU'"),
     (("--precision", "fp7"), 2, "use one of auto"),
     (("absent.mp4",), 2, "absent.mp4: no such file"),
     (("text.mp4",), 2, "text.mp4: not a video"),

@@ -28,3 +28,11 @@ def test_what_is_no_amount(text, one_line):
     with pytest.raises(InputError) as caught:
         values.num_bytes(text, "--max-memory")
     one_line(caught.value, f"--max-memory {text}: give an amount of memory, such as 2GiB")
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [("fp16", "f16"), ("FP32", "f32"), ("f16", "f16"), (" Int8 ", "int8"), ("auto", "auto"), ("fp8", "fp8")],
+)
+def test_precision(text, read):
+    assert values.precision(text) == read

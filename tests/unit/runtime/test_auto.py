@@ -96,8 +96,10 @@ def test_missing_packages_are_named(with_card, monkeypatch):
 def test_wrong_names():
     with pytest.raises(ValueError, match="use one of auto, openvino, tensorrt, torch"):
         choose_runtime("onnx")
-    with pytest.raises(RuntimeUnavailableError, match="TensorRT doesn't run on 'NPU'"):
+    with pytest.raises(ValueError, match="TensorRT doesn't run on 'NPU'"):
         choose_runtime("tensorrt", "NPU")
+    with pytest.raises(ValueError, match="openvino doesn't run on 'cuda:0'; give the runtime tensorrt or torch"):
+        choose_runtime("openvino", "cuda:0")
 
 
 def test_what_was_chosen_and_why_is_in_the_report(invert_onnx):

@@ -3,7 +3,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from vidgan.errors import MachineError, RuntimeUnavailableError, StyleError
+from vidgan.errors import RuntimeUnavailableError, StyleError
 from vidgan.runtime import flow_network
 from vidgan.runtime.flow_network import open_flow_network
 
@@ -73,7 +73,7 @@ def test_the_road_of_cards_gives_the_same(tmp_path, lumas, monkeypatch):
 
 def test_a_card_says_what_sizes_it_takes(tmp_path, lumas, one_line):
     path = save(tmp_path / "flow.onnx", block=6)
-    with pytest.raises(MachineError) as caught:
+    with pytest.raises(StyleError) as caught:
         open_flow_network(path, "cpu")(*lumas)
     one_line(caught.value, path, "16x16")
     (tmp_path / "card.toml").write_text("size_multiple = 6")

@@ -190,10 +190,12 @@ def test_what_a_norm_made_is_taken_in_f32_where_that_is_wanted():
 
 
 def test_weights_that_do_not_fit():
-    values = np.array([1e6, -1e6, 1e-9, np.inf], np.float32).reshape(4, 1, 1)[:3]
+    values = np.array([1e6, -1e6, 1e-9], np.float32).reshape(3, 1, 1)
     nodes = [helper.make_node("Mul", ["x", "w"], ["y"], "mul")]
     (constant,) = to_half(graph_of(*nodes, constants={"w": values})).graph.initializer
-    np.testing.assert_array_equal(numpy_helper.to_array(constant).ravel(), np.array([65504, -65504, 0], np.float16))
+    np.testing.assert_array_equal(numpy_helper.to_array(constant), values)
+    (constant,) = to_half(graph_of(*nodes, constants={"w": values[2:]})).graph.initializer
+    np.testing.assert_array_equal(numpy_helper.to_array(constant).ravel(), np.array([0], np.float16))
     (constant,) = to_half(graph_of(*nodes, constants={"w": values}), dtype="bf16").graph.initializer
     np.testing.assert_allclose(numpy_helper.to_array(constant).astype(np.float32), values, rtol=2**-8)
 
@@ -237,3 +239,18 @@ def test_uint8_touches_nothing_but_casts(style):
     assert set(computes_in(half, "Conv")) == {F16}
     assert set(computes_in(half, "InstanceNormalization")) == {F32}
     assert half.ByteSize() < 0.55 * onnx.load(style.path).ByteSize()
+
+
+def test_numbers_that_f16_cant_hold_stay_in_f32():
+    """A factor of a million that is taken back: in f16 the picture would be black."""
+    nodes = [helper.make_node("Mul", ["x", "million"], ["a"]), helper.make_node("Mul", ["a", "millionth"], ["y"])]
+    model = graph_of(*nodes, constants={"million": np.float32(1e6), "millionth": np.float32(1e-6)})
+    half = to_half(model)
+    assert computes_in(half, "Mul")[0] == F32
+    same_on(model, half, PICTURE, 1e-3)
+
+
+def test_an_operator_of_somebody_elses_is_the_files_fault():
+    model = graph_of(helper.make_node("Frobnicate", ["x"], ["y"], domain="acme"))
+    with pytest.raises(StyleError, match="can't be made f16"):
+        to_half(model)

@@ -83,6 +83,7 @@ def build_engine(
     if not parser.parse(model):
         raise StyleError(f"{name}: {flavour.name} can't read it: {_parser_errors(parser)}")
     input_name = _check_tensors(trt, network, name)
+    _check_sizes(network.get_input(0).shape, options.profiles, name)
     config = builder.create_builder_config()
     # f32 is the reference: TF32 would round what convolutions take to 10 bits.
     config.clear_flag(trt.BuilderFlag.TF32)
@@ -108,7 +109,8 @@ def _parser_errors(parser: Any) -> str:  # noqa: ANN401 - of a module that is ch
         f"node {error.node_name()!r} ({error.node_operator()}): {error.desc()}" if error.node_name() else error.desc()
         for error in errors
     ]
-    return "; ".join(text.strip() for text in told[:3]) or "the parser gives no reason"
+    # The lines after the first tell of TensorRT's own source files.
+    return "; ".join(text.strip().splitlines()[0] for text in told[:3] if text.strip()) or "the parser gives no reason"
 
 
 def _check_tensors(trt: Any, network: Any, name: str) -> str:  # noqa: ANN401
@@ -129,6 +131,16 @@ def _check_tensors(trt: Any, network: Any, name: str) -> str:  # noqa: ANN401
         ):
             raise StyleError(f"{name}: its {kind} is {tensor.dtype.name} {shape}; a style's is UINT8 (N, H, W, 3)")
     return str(network.get_input(0).name)
+
+
+def _check_sizes(shape_NHWC: Sequence[int], profiles: Sequence[Profile], name: str) -> None:
+    """Refuse other sizes than a network's own, where it has only one."""
+    fixed = (shape_NHWC[2], shape_NHWC[1])
+    for profile in profiles:
+        for size in (profile.minimum, profile.maximum):
+            if any(own not in (-1, asked) for own, asked in zip(fixed, size, strict=True)):
+                own_size = "x".join("any" if own < 0 else str(own) for own in fixed)
+                raise StyleError(f"{name}: takes pictures of {own_size} only, not of {size[0]}x{size[1]}")
 
 
 def _add_profile(builder: Any, config: Any, input_name: str, profile: Profile) -> None:  # noqa: ANN401

@@ -13,7 +13,7 @@ from typing import Any
 from vidgan.errors import MachineError, RuntimeUnavailableError
 from vidgan.runtime.cache import default_cache_folder
 from vidgan.runtime.gpu import Card
-from vidgan.runtime.plan import EngineIdentity, Profile, file_sha256, take_network
+from vidgan.runtime.plan import PRECISIONS, EngineIdentity, Profile, file_sha256, take_network
 from vidgan.runtime.tensorrt.build import BuildOptions, Progress, build_engine, no_progress
 from vidgan.runtime.tensorrt.flavour import Flavour, check_capabilities
 from vidgan.runtime.tensorrt.store import StoredEngine, discard_engine, get_or_build, write_whole
@@ -47,25 +47,27 @@ class Network:
         Raises:
             StyleError: the file can't be read.
         """
-        if self.precision != "f16":
-            return self.path.read_bytes()
         from vidgan.runtime.half import to_half
-        from vidgan.runtime.onnx_file import read_onnx
+        from vidgan.runtime.onnx_file import read_picture_network
 
-        return bytes(to_half(read_onnx(self.path)).SerializeToString())
+        model = read_picture_network(self.path)
+        return bytes((to_half(model) if self.precision == "f16" else model).SerializeToString())
 
 
 def choose_network(style_path: Path, int8_path: Path | None, precision: str) -> Network:
     """Return the network to build; "auto" is f16, which every card since Turing computes natively.
 
     Raises:
+        ValueError: an unknown precision.
         RuntimeUnavailableError: TensorRT isn't used in this precision.
         StyleError: int8 is asked for, and the style has none.
     """
     precision = "f16" if precision == "auto" else precision
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision is {precision!r}; use auto, {', '.join(TENSORRT_PRECISIONS)}")
     if precision not in TENSORRT_PRECISIONS:
         raise RuntimeUnavailableError(
-            f"TensorRT isn't used in {precision}: it can't compile transposed convolutions in bf16; use f16"
+            f"TensorRT isn't used in {precision}: it can't compile transposed convolutions in it; use f16"
         )
     return Network(path=take_network(style_path, int8_path, precision), precision=precision)
 

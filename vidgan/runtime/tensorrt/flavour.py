@@ -126,7 +126,7 @@ def check_capabilities(flavour: Flavour, wanted: Sequence[str]) -> None:
     if unknown or not wanted:
         raise RuntimeUnavailableError(
             f"{flavour.name} {flavour.version} can't build for {', '.join(unknown) or 'no card at all'}; it knows "
-            f"{', '.join(known)}"
+            f"{', '.join(known)}; for others build on such a card itself, with 'vidgan[tensorrt-classic]'"
         )
 
 

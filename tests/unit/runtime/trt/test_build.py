@@ -164,6 +164,21 @@ def test_the_builder_doesnt_check_sizes_so_we_must(rtx):
     build(rtx, between_casts(nodes, [("scales", scales)]), (Profile.static((49, 33)),))
 
 
+def test_a_network_of_one_size_is_built_for_that_alone(rtx):
+    nodes = [
+        helper.make_node("Cast", ["frames"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Relu", ["floats"], ["positive"]),
+        helper.make_node("Cast", ["positive"], ["styled"], to=TensorProto.UINT8),
+    ]
+    model = network(nodes)
+    for port in (*model.graph.input, *model.graph.output):
+        for dim, length in zip(port.type.tensor_type.shape.dim, (1, 32, 48, 3), strict=True):
+            dim.dim_value = length
+    build(rtx, model, (STATIC,))
+    with pytest.raises(StyleError, match="takes pictures of 48x32 only, not of 64x64"):
+        build(rtx, model, (Profile.static((64, 64)),))
+
+
 def test_a_build_that_is_stopped(rtx, small_stylenet_onnx):
     stop = threading.Event()
     stop.set()

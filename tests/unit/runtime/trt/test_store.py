@@ -1,13 +1,15 @@
+import errno
 import json
 import os
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-from vidgan.errors import SinkError
+from vidgan.errors import DiskFullError, MachineError, SinkError
 from vidgan.runtime.plan import EngineIdentity, Profile
-from vidgan.runtime.tensorrt import store
 from vidgan.runtime.tensorrt.store import (
     clear_engines,
     find_engine,
@@ -68,6 +70,26 @@ def test_a_damaged_sidecar_counts_as_none(tmp_path, sidecar, caplog):
     assert "its sidecar can't be read" in caplog.text
     assert get_or_build(tmp_path, WANTED, "ink", lambda: b"new plan")[0] == b"new plan"
     assert len(list_engines(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"name": 5}, {"name": None}, {"name": "\x1b[31mred"}, {"built": None}, {"sha256": 5},
+        {"identity": {"gpu": 5}}, {"identity": {"precision": None}}, {"identity": {"compute_capabilities": "sm89"}},
+        {"identity": {"compute_capabilities": [5]}}, {"identity": {"profiles": [{"minimum": [1]}]}},
+        {"identity": {"profiles": [{"minimum": [1, 1], "optimum": [1, 1.5], "maximum": [2, 2]}]}},
+    ],
+)  # fmt: skip
+def test_a_sidecar_with_odd_values_counts_as_none(tmp_path, facts, caplog):
+    write_engine(tmp_path / "a.engine", b"plan", WANTED, "ink")
+    sidecar = tmp_path / "a.engine.json"
+    whole = json.loads(sidecar.read_text())
+    changed = whole | facts | {"identity": whole["identity"] | facts.get("identity", {})}
+    sidecar.write_text(json.dumps(changed))
+    assert list_engines(tmp_path) == []
+    assert "its sidecar can't be read" in caplog.text
+    assert find_engine(tmp_path, WANTED) is None
 
 
 def test_a_sidecar_of_a_later_vidgan_counts_as_none(tmp_path, caplog):
@@ -180,13 +202,50 @@ def test_drafts_of_a_killed_process_are_swept_up(tmp_path):
 
 
 def test_a_full_disk_costs_only_the_keeping(tmp_path, monkeypatch, caplog):
-    def full(_path, _content):
-        raise OSError(28, "No space left on device")
+    def full(_file):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(store, "write_whole", full)
+    monkeypatch.setattr(os, "fsync", full)
     plan, entry, was_there = get_or_build(tmp_path, WANTED, "ink", lambda: b"plan")
     assert (plan, entry, was_there) == (b"plan", None, False)
     assert "no space left" in caplog.text
+
+
+def test_where_an_engine_must_be_kept_nothing_is_built_in_vain(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(MachineError, match="can't be kept in"):
+        get_or_build(tmp_path / "file" / "engines", WANTED, "ink", never, must_keep=True)
+
+
+def test_a_disk_that_fills_up_leaves_the_old_pair_as_it_was(tmp_path, monkeypatch):
+    write_engine(tmp_path / "a.engine", b"old", WANTED, "ink")
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    real, seen = os.fsync, []
+
+    def full_at_the_second(file):
+        seen.append(file)
+        if len(seen) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", full_at_the_second)
+    with pytest.raises(DiskFullError):
+        write_engine(tmp_path / "a.engine", b"new", replace(WANTED, precision="f32"), "ink")
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
+
+
+def test_a_folder_that_can_only_be_read(tmp_path, monkeypatch, caplog):
+    _, entry, _ = get_or_build(tmp_path, WANTED, "ink", lambda: b"plan")
+    entry.path.write_bytes(b"damaged")
+    (tmp_path / f".{WANTED.key}.engine.1-1.tmp").touch()
+
+    def refuse(_path, missing_ok=False):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert read_engine(entry) is None
+    with pytest.raises(MachineError, match="can't be deleted: Read-only file system"):
+        clear_engines(tmp_path)
 
 
 def test_a_folder_that_cant_be_made_costs_only_the_keeping(tmp_path, caplog):
@@ -208,9 +267,8 @@ def test_an_old_engine_stays_until_the_new_one_is_whole(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", lambda _file: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         write_engine(tmp_path / "a.engine", b"new", WANTED, "ink")
-    # The old bytes, no draft; and no sidecar, so that nobody mistakes it for either.
-    assert [file.name for file in tmp_path.iterdir()] == ["a.engine"]
-    assert (tmp_path / "a.engine").read_bytes() == b"old"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["a.engine", "a.engine.json"]
+    assert read_engine(find_engine(tmp_path, WANTED)) == b"old"
 
 
 def test_clear(tmp_path):
@@ -219,7 +277,12 @@ def test_clear(tmp_path):
         write_engine(tmp_path / f"{number}.engine", b"plan", WANTED, "ink")
     (tmp_path / "kernels-x.cache").write_bytes(b"12345")
     (tmp_path / "x.lock").touch()
+    (tmp_path / "notes.txt").touch()
+    held = FileLock(tmp_path / "held.lock")
+    held.acquire()
     count, num_bytes = clear_engines(tmp_path)
     assert count == 3
     assert num_bytes > 3 * 4 + 5
-    assert [file.name for file in tmp_path.iterdir()] == ["x.lock"]  # another process may hold it
+    # What somebody holds, and what isn't ours, stays.
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["held.lock", "notes.txt"]
+    held.release()
