@@ -95,7 +95,7 @@ def _show_nvidia(facts: Mapping[str, Any], say: Callable[[str], None]) -> None:
     if facts["why_none"]:
         say(f"NVIDIA: {facts['why_none']}")
     packages = ", ".join(f"{name} {version}" for name, version in facts["tensorrt"].items())
-    say(f"TensorRT: {packages or 'not installed'}; {facts['engines']} engines built")
+    say(f"TensorRT: {packages or 'not installed'}; engines built: {facts['engines']}")
     if facts["tensorrt_lacks"] != facts["why_none"]:
         say(f"TensorRT can't run: {facts['tensorrt_lacks']}")
     for what, answer in facts["video"].items():
