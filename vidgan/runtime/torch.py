@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import queue
-from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from vidgan.errors import MachineError, RuntimeUnavailableError, StyleError
@@ -16,14 +13,12 @@ from vidgan.picture import Picture
 from vidgan.runtime import RuntimeReport
 from vidgan.runtime.gpu import cuda_index, list_cards
 from vidgan.runtime.half import to_half
+from vidgan.runtime.lanes import Lanes
 from vidgan.runtime.onnx_file import read_picture_network
 from vidgan.runtime.onnx_torch.module import OnnxModule
 from vidgan.runtime.plan import PRECISIONS
-from vidgan.runtime.slots import Slots
 from vidgan.runtime.tensorrt.cuda import Cuda
 from vidgan.runtime.torch_lanes import CardLane, HostLane
-
-Lane = HostLane | CardLane
 
 DEFAULT_DEPTH = 2
 
@@ -81,7 +76,7 @@ class TorchRuntime:
             model = to_half(model, dtype="f16" if precision == "f16" else "bf16")
         self.depth = depth or DEFAULT_DEPTH
         free = self._cuda.free_memory() if self._cuda else 0
-        self._lanes = self._make_lanes(OnnxModule(model), style_path, size)
+        lanes = self._make_lanes(OnnxModule(model), style_path, size)
         cards, _ = list_cards() if self._cuda else ((), "")
         self.report = RuntimeReport(
             runtime="torch",
@@ -95,10 +90,15 @@ class TorchRuntime:
             driver=cards[0].driver if cards else None,
             memory_bytes=max(free - self._cuda.free_memory(), 0) if self._cuda else None,
         )
-        self._idle: queue.SimpleQueue[Lane] = queue.SimpleQueue()
-        for lane in self._lanes:
-            self._idle.put(lane)
-        self._slots = Slots(size, self.depth, len(self._lanes), "vidgan-torch")
+        self._lanes = Lanes(
+            lanes,
+            device=self._device,
+            cuda=self._cuda,
+            where=str(self._device),
+            size=size,
+            depth=self.depth,
+            name="vidgan-torch",
+        )
 
     def __enter__(self) -> TorchRuntime:
         return self
@@ -113,30 +113,17 @@ class TorchRuntime:
             ValueError: wrong shape or dtype, or a tensor on another device.
             RuntimeError: the runtime is closed.
         """
-        if isinstance(frame_HWC, np.ndarray):
-            return self._slots.submit(frame_HWC, lambda frame: self._with_lane(lambda lane: lane.run_array(frame)))
-        if frame_HWC.device != self._device:
-            raise ValueError(f"frame is on {frame_HWC.device}; this network is on {self._device}")
-        # Made here, on the current stream of whoever submits: its memory is free in the order of that stream, and the
-        # event comes after that.
-        styled_HWC = torch.empty(frame_HWC.shape, dtype=torch.uint8, device=self._device)
-        ready = self._cuda.new_event() if self._cuda else None
-        return self._slots.submit(
-            frame_HWC, lambda frame: self._with_lane(lambda lane: lane.run_tensor(frame, styled_HWC, ready))
-        )
+        return self._lanes.submit(frame_HWC)
 
     def close(self) -> None:
         """Finish what is in flight and free the network. Calling it twice is harmless."""
-        self._slots.close()
-        while not self._idle.empty():
-            self._idle.get()
-        self._lanes = []
+        self._lanes.close()
 
-    def _make_lanes(self, network: OnnxModule, path: Path, size: tuple[int, int]) -> list[Lane]:
+    def _make_lanes(self, network: OnnxModule, path: Path, size: tuple[int, int]) -> list[HostLane | CardLane]:
         try:
             network.to(self._device)
             if self._cuda is None:
-                lanes: list[Lane] = [HostLane(network)]
+                lanes: list[HostLane | CardLane] = [HostLane(network)]
             else:
                 lanes = [CardLane(network, self._cuda, size) for _ in range(self.depth)]
             # On the stream that the weights were copied on, and waited for: from here on any stream may read them.
@@ -154,16 +141,6 @@ class TorchRuntime:
                 f"{path}: makes {styled_shape} of {shape}; a style keeps the size of the picture; {_SIZE_HINT}"
             )
         return lanes
-
-    def _with_lane(self, run: Callable[[Lane], Picture]) -> Picture:
-        lane = self._idle.get()
-        try:
-            return run(lane)
-        except RuntimeError as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise MachineError(f"inference failed on {self._device}: {reason}") from error
-        finally:
-            self._idle.put(lane)
 
 
 _SIZE_HINT = "give a size that it takes, or correct size_multiple and minimum_size in its card"

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vidgan.runtime.lanes import enqueueing
 from vidgan.runtime.onnx_torch.module import OnnxModule
 from vidgan.runtime.tensorrt.cuda import Cuda
 
@@ -82,16 +83,8 @@ class CardLane:
 
     @contextmanager
     def _enqueueing(self) -> Iterator[None]:
-        """Enqueue on this lane's stream, then wait for it.
-
-        Waited for on the host, so that whoever comes next, on whatever stream, finds everything finished; and after an
-        error too, so that no memory is given to somebody else while the card still reads it.
-        """
-        try:
-            with self._cuda.on(self._stream), exact_floats(), torch.no_grad():
-                yield
-        finally:
-            self._stream.synchronize()
+        with enqueueing(self._cuda, self._stream), exact_floats(), torch.no_grad():
+            yield
 
 
 @contextmanager

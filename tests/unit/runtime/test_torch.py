@@ -269,9 +269,9 @@ def test_frames_of_a_card_are_ordered_against_whoever_submits(invert_onnx, noise
     frame = torch.from_numpy(noise(*SIZE))
     with open_here(invert_onnx) as runtime:
         card = FakeCard()
-        runtime._cuda = card
-        runtime._idle.get()
-        runtime._idle.put(CardLane(watched(OnnxModule(invert_onnx), card.log), card, SIZE))
+        runtime._lanes._cuda = card
+        runtime._lanes._idle.get()
+        runtime._lanes._idle.put(CardLane(watched(OnnxModule(invert_onnx), card.log), card, SIZE))
         assert torch.equal(runtime.submit(frame).result(timeout=60), 255 - frame)
     assert card.log == ["stream", "event", "on", "wait for event", "network", "off", "synchronize"]
 

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import logging
-import queue
-from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from vidgan.errors import MachineError
 from vidgan.picture import Picture
 from vidgan.runtime import RuntimeReport
 from vidgan.runtime.gpu import Card, cuda_index, find_card
+from vidgan.runtime.lanes import Lanes
 from vidgan.runtime.plan import EngineIdentity, Profile, choose_profile
-from vidgan.runtime.slots import Slots
 from vidgan.runtime.tensorrt.engine import (
     Workshop,
     choose_network,
@@ -108,10 +104,15 @@ class TensorRTRuntime:
             memory_bytes=taken,
             copy_ms=copy_ms,
         )
-        self._idle: queue.SimpleQueue[Slot] = queue.SimpleQueue()
-        for slot in self._all:
-            self._idle.put(slot)
-        self._slots = Slots(None, depth, depth, "vidgan-tensorrt")
+        self._lanes = Lanes(
+            self._all,
+            device=cuda.device,
+            cuda=cuda,
+            where=card.name,
+            size=None,
+            depth=depth,
+            name="vidgan-tensorrt",
+        )
 
     def _load(self, workshop: Workshop, wanted: EngineIdentity) -> bool:
         """Load the engine and make the slots; returns whether the engine was there."""
@@ -144,42 +145,17 @@ class TensorRTRuntime:
         self.close()
 
     def submit(self, frame_HWC: Picture) -> Future[Picture]:
-        """Start one frame, as `vidgan.runtime.Runtime.submit` says.
-
-        Args:
-            frame_HWC: uint8 RGB `(H, W, 3)`: an array, or a tensor on this runtime's card that this thread's current
-                stream has written or will have written by what is enqueued there now.
-        """
+        """Start one frame, as `vidgan.runtime.Runtime.submit` says."""
         self._check(frame_HWC)
-        if isinstance(frame_HWC, np.ndarray):
-            return self._slots.submit(frame_HWC, lambda frame: self._with_slot(lambda slot: slot.run_array(frame)))
-        if frame_HWC.device != self._cuda.device:
-            raise ValueError(f"frame is on {frame_HWC.device}; this network is on {self._cuda.device}")
-        # Made here, on the stream of whoever submits: its memory was free in the order of that stream.
-        styled_HWC = self._cuda.empty(tuple(frame_HWC.shape))
-        ready = self._cuda.new_event()
-        return self._slots.submit(
-            frame_HWC, lambda frame: self._with_slot(lambda slot: slot.run_tensor(frame, styled_HWC, ready))
-        )
+        return self._lanes.submit(frame_HWC)
 
     def close(self) -> None:
         """Finish what is in flight and free the card. Calling it twice is harmless."""
-        self._slots.close()
         with self._cuda.current():
             # Graphs and contexts first, then what they were made from and with.
-            while not self._idle.empty():
-                self._idle.get()
+            self._lanes.close()
             self._all.clear()
             self._kernels = self._engine = self._trt_runtime = None
-
-    def _with_slot(self, run: Callable[[Slot], Picture]) -> Picture:
-        slot = self._idle.get()
-        try:
-            return run(slot)
-        except RuntimeError as error:  # torch's, and pybind's for TensorRT's
-            raise MachineError(f"inference failed on {self.report.device_name}: {error}") from error
-        finally:
-            self._idle.put(slot)
 
     def _check(self, frame: Picture) -> None:
         is_picture = frame.ndim == 3 and frame.shape[2] == 3 and str(frame.dtype).removeprefix("torch.") == "uint8"

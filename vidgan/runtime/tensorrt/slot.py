@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vidgan.errors import MachineError
+from vidgan.runtime.lanes import enqueueing
 from vidgan.runtime.plan import Profile, Size, choose_profile
 
 _RUNS_BEFORE_RTX_IS_READY = 3
@@ -79,7 +79,7 @@ class Slot:
         """Restyle a picture in the host's memory; returns a new array."""
         self.fit((frame_HWC.shape[1], frame_HWC.shape[0]))
         np.copyto(self._host_input.numpy()[0], frame_HWC)
-        with self._enqueueing():
+        with enqueueing(self._cuda, self._stream):
             self._input.copy_(self._host_input, non_blocking=True)
             self._launch()
             self._host_output.copy_(self._output, non_blocking=True)
@@ -89,7 +89,7 @@ class Slot:
     def run_tensor(self, frame_HWC: Any, styled_HWC: Any, ready: Any) -> Any:  # noqa: ANN401 - tensors, and an event
         """Restyle a picture on the card into `styled_HWC`, once `ready` has passed; both are free when it returns."""
         self.fit((frame_HWC.shape[1], frame_HWC.shape[0]))
-        with self._enqueueing():
+        with enqueueing(self._cuda, self._stream):
             self._stream.wait_event(ready)
             self._input[0].copy_(frame_HWC)
             self._launch()
@@ -100,19 +100,6 @@ class Slot:
         """Return the milliseconds that the copies of one picture take, there and back."""
         with self._cuda.on(self._stream):
             return float(self._cuda.time_copies(self._host_input, self._input))
-
-    @contextmanager
-    def _enqueueing(self) -> Iterator[None]:
-        """Enqueue on this slot's stream, and wait for it at the end, also of a failure.
-
-        Whoever comes next, on whatever stream, then finds the picture finished; and neither picture's memory is given
-        to somebody else while the card still uses it.
-        """
-        try:
-            with self._cuda.on(self._stream):
-                yield
-        finally:
-            self._stream.synchronize()
 
     def _set_shape(self, size: Size) -> None:
         index = choose_profile(self._profiles, size)
