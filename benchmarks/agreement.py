@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import av
-import cv2
 import numpy as np
 import onnxruntime
+from apart import likeness
 from machine import write
 from numpy.typing import NDArray
 
@@ -144,19 +144,6 @@ def planes(frame: av.VideoFrame) -> Iterator[Image]:
     """Yield the planes of a frame of 8 bits without what fills up their rows."""
     for plane in frame.planes:
         yield np.frombuffer(bytes(plane), np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
-
-
-def likeness(one: Sequence[Image], other: Sequence[Image]) -> dict[str, Any]:
-    """Return worst and mean PSNR, the largest difference, and the share of values more than one level apart."""
-    pairs = list(zip(one, other, strict=True))
-    psnrs = [min(cv2.PSNR(first, second), 99.0) for first, second in pairs]
-    differences = [cv2.absdiff(first, second) for first, second in pairs]
-    return {
-        "psnr_worst": round(min(psnrs), 2),
-        "psnr_mean": round(float(np.mean(psnrs)), 2),
-        "largest_levels": max(int(difference.max()) for difference in differences),
-        "share_beyond_one_level": round(float(np.mean([(difference > 1).mean() for difference in differences])), 6),
-    }
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ import argparse
 import importlib.util
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -31,17 +30,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from machine import RESULTS
+from apart import likeness
+from machine import write
 
-from vidgan.bench.machine import describe, installed_version
 from vidgan.bench.network import NetworkOptions, open_network, padded, time_latency, time_throughput
 from vidgan.bench.synthetic import pictures, write_clip
 from vidgan.cli.doctor import examine
 from vidgan.errors import RuntimeUnavailableError
 from vidgan.job import StylizeOptions, stylize_video
-from vidgan.picture import Picture
+from vidgan.picture import Picture, as_array
 from vidgan.runtime.gpu import find_card
-from vidgan.runtime.tensorrt.flavour import installed_flavours
 from vidgan.styles import Style, list_styles
 from vidgan.stylizer import Stylizer
 from vidgan.video.sink import SinkOptions
@@ -96,7 +94,8 @@ def main() -> None:
     figures |= {name: attempt(name, part, plan) for name, part in parts.items()}
     print(json.dumps(figures, indent=2))
     if not arguments.rehearse:
-        print(write(plan, figures))
+        facts = {name: value for name, value in examine().items() if name != "cache"}
+        print(write("gpu", {"doctor": facts, **figures}, where=plan.name))
     # The file holds what failed; for a rehearsal it is what one wants to know.
     sys.exit(any("failed" in part for part in figures.values()) if arguments.rehearse else 0)
 
@@ -192,8 +191,8 @@ def compare_pictures(plan: Plan) -> dict[str, Any]:
                     "card": [_on_card(frame, plan) for frame in sources],
                 }
                 for road, given in roads.items():
-                    styled = [_in_memory(stylizer(frame)) for frame in given]
-                    figures[f"{style.name} {precision} {road}"] = _likeness(styled, expected)
+                    styled = [as_array(stylizer(frame)) for frame in given]
+                    figures[f"{style.name} {precision} {road}"] = likeness(styled, expected)
     return figures
 
 
@@ -275,21 +274,6 @@ def watch_memory(plan: Plan) -> dict[str, Any]:
     return {"free_bytes": free}
 
 
-def write(plan: Plan, figures: dict[str, Any]) -> Path:
-    """Write `figures` beside what the machine has."""
-    packages = ("torch", "kornia", "av", "openvino", "nvidia-ml-py")
-    facts = {
-        "machine": describe() | {"tensorrt": installed_flavours()},
-        "versions": {name: installed_version(name) for name in packages},
-        "doctor": {key: value for key, value in examine().items() if key != "cache"},
-    }
-    slug = re.sub(r"[^a-z0-9]+", "-", plan.name.lower()).strip("-")
-    path = RESULTS / f"gpu-{slug}.json"
-    RESULTS.mkdir(exist_ok=True)
-    path.write_text(json.dumps(facts | figures, indent=2) + "\n")
-    return path
-
-
 def _where(plan: Plan, precision: str, size: tuple[int, int]) -> dict[str, Any]:
     return {"size": size, "runtime": plan.runtime, "device": plan.device, "precision": precision}
 
@@ -298,17 +282,6 @@ def _on_card(frame: Picture, plan: Plan) -> Picture:
     import torch
 
     return torch.from_numpy(np.ascontiguousarray(frame)).to(plan.device)
-
-
-def _in_memory(picture: Picture) -> Picture:
-    return picture if isinstance(picture, np.ndarray) else picture.cpu().numpy()
-
-
-def _likeness(styled: Sequence[Picture], expected: Sequence[Picture]) -> dict[str, float]:
-    difference = np.stack(styled).astype(np.float64) - np.stack(expected)
-    error = float(np.mean(difference**2))
-    psnr = 99.0 if error == 0 else 10 * np.log10(255**2 / error)
-    return {"psnr": round(float(psnr), 2), "largest_levels": int(np.abs(difference).max())}
 
 
 if __name__ == "__main__":

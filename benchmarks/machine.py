@@ -12,11 +12,11 @@ from vidgan.bench.machine import describe
 RESULTS = Path(__file__).parent / "results"
 
 
-def write(name: str, figures: dict[str, Any]) -> Path:
-    """Write `figures` and the machine's facts to `results/<name>-<machine>.json`."""
+def write(name: str, figures: dict[str, Any], *, where: str | None = None) -> Path:
+    """Write `figures` and the machine's facts to `results/<name>-<where>.json`; by default that is the processor."""
     machine = describe()
-    slug = re.sub(r"[^a-z0-9]+", "-", machine["cpu"].lower()).strip("-")
-    path = RESULTS / f"{name}-{slug}-{machine['cores']}-cores.json"
+    slug = re.sub(r"[^a-z0-9]+", "-", (where or f"{machine['cpu']} {machine['cores']} cores").lower()).strip("-")
+    path = RESULTS / f"{name}-{slug}.json"
     RESULTS.mkdir(exist_ok=True)
     path.write_text(json.dumps({"machine": machine, **figures}, indent=2) + "\n")
     return path

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 from vidgan.blend import resolve_style
-from vidgan.errors import InputError, RuntimeUnavailableError, SinkError
+from vidgan.errors import InputError, RuntimeUnavailableError
 from vidgan.runtime.gpu import Card, find_card
 from vidgan.runtime.plan import Profile, Size, check_profiles
 from vidgan.runtime.tensorrt.build import Progress, no_progress
@@ -18,6 +17,7 @@ from vidgan.runtime.tensorrt.flavour import CLASSIC, FLAVOURS, RTX, Flavour, fla
 from vidgan.runtime.tensorrt.store import ENGINE_SUFFIX, StoredEngine, get_or_build, write_engine
 from vidgan.styles import IDENTITY_NAME, Style
 from vidgan.stylizer import fit_size
+from vidgan.video.target import check_target
 
 HERE = "here"
 """In place of compute capabilities: the card of this machine."""
@@ -110,13 +110,7 @@ def _check_target(path: Path, *, overwrite: bool) -> None:
         raise InputError(f"{path}: give it a name that ends in {ENGINE_SUFFIX}, by which it is found")
     if path.is_dir():
         raise InputError(f"{path}: is a folder; give the name of a file")
-    if path.exists() and not overwrite:
-        raise InputError(f"{path}: exists already; --overwrite replaces it")
-    parent = path.absolute().parent
-    if not parent.is_dir():
-        raise SinkError(f"{path}: there is no folder {parent}")
-    if not os.access(parent, os.W_OK):
-        raise SinkError(f"{path}: no permission to write in {parent}")
+    check_target(path, overwrite=overwrite)
 
 
 def fit_profiles(style: Style, options: EngineOptions) -> tuple[Profile, ...]:

@@ -30,7 +30,7 @@ ALLOWED = {
     "judge": BASE | {"video", "temporal"},
     "bench": BASE | {"job", "video", "temporal", "stylizer", "blend", "runtime", "styles", "__init__"},
     "quantise": BASE | {"video", "runtime", "styles", "stylizer"},
-    "build": BASE | {"blend", "runtime", "styles", "stylizer"},
+    "build": BASE | {"blend", "runtime", "styles", "stylizer", "video"},
     "sheet": BASE | {"video", "styles", "stylizer"},
     "train": BASE | {"networks", "temporal", "runtime", "video", "styles", "stylizer"},
     "paint": BASE | {"networks", "temporal", "train", "video"},

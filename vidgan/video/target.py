@@ -23,6 +23,22 @@ def is_same_file(one: str | Path, other: str | Path) -> bool:
     return "-" not in (str(one), str(other)) and all(path.exists() for path in paths) and paths[0].samefile(paths[1])
 
 
+def check_target(path: Path, *, overwrite: bool) -> Path:
+    """Make sure, before the work, that a file can be written; returns its folder.
+
+    Raises:
+        SinkError: it exists and `overwrite` is off, or its folder is missing or read-only.
+    """
+    if path.exists() and not overwrite:
+        raise SinkError(f"{path}: exists already; --overwrite replaces it")
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise SinkError(f"{path}: there is no folder {folder}")
+    if not os.access(folder, os.W_OK):
+        raise SinkError(f"{path}: no permission to write in {folder}")
+    return folder
+
+
 class Target:
     """A file in the making. Nothing stands under its final name before `commit`."""
 
@@ -33,13 +49,7 @@ class Target:
             SinkError: it exists and `overwrite` is off, or its folder is missing or read-only.
         """
         self.path = path
-        if path.exists() and not overwrite:
-            raise SinkError(f"{path}: exists already; --overwrite replaces it")
-        folder = path.absolute().parent
-        if not folder.is_dir():
-            raise SinkError(f"{path}: there is no folder {folder}")
-        if not os.access(folder, os.W_OK):
-            raise SinkError(f"{path}: no permission to write in {folder}")
+        folder = check_target(path, overwrite=overwrite)
         # The extension stays last: FFmpeg and OpenCV choose the format by it.
         self.temporary = folder / f".{path.stem}.{os.getpid()}.tmp{path.suffix}"
 

@@ -110,18 +110,6 @@ def test_failed_inference_reaches_its_future_and_no_other(bright_fails_onnx, one
     runtime.close()
 
 
-def test_close_waits_and_leaves_no_thread(small_stylenet_onnx, noise):
-    runtime = open_here(small_stylenet_onnx, size=(320, 320), depth=3)
-    futures = [runtime.submit(noise(320, 320)) for _ in range(3)]
-    assert own_threads()
-    runtime.close()
-    assert all(future.done() for future in futures)
-    assert not own_threads()
-    runtime.close()
-    with pytest.raises(RuntimeError, match="closed"):
-        runtime.submit(noise(320, 320))
-
-
 def test_close_while_another_thread_submits(invert_onnx, noise):
     runtime = open_here(invert_onnx, depth=1)
     futures, errors = [], []

@@ -22,10 +22,6 @@ def open_here(path, **options):
     return TorchRuntime(path, **{"size": SIZE, "device": "cpu", **options})
 
 
-def own_threads():
-    return [thread for thread in threading.enumerate() if thread.name.startswith("vidgan-torch")]
-
-
 def test_every_array_gets_its_own_new_array(invert_onnx, noise):
     frames = [noise(*SIZE, seed) for seed in range(8)]
     with open_here(invert_onnx) as runtime:
@@ -132,18 +128,6 @@ def test_failed_inference_reaches_its_future_and_no_other(bright_fails_onnx, one
                 one_line(caught.value, "inference failed on cpu", "Reshape")
             else:
                 np.testing.assert_array_equal(future.result(timeout=60), dark)
-
-
-def test_close_waits_and_leaves_no_thread(small_stylenet_onnx, noise):
-    runtime = open_here(small_stylenet_onnx, size=(320, 320), depth=3)
-    futures = [runtime.submit(noise(320, 320)) for _ in range(3)]
-    assert own_threads()
-    runtime.close()
-    assert all(future.done() for future in futures)
-    assert not own_threads()
-    runtime.close()
-    with pytest.raises(RuntimeError, match="closed"):
-        runtime.submit(noise(320, 320))
 
 
 def test_a_size_at_which_the_network_fails(bright_fails_onnx, one_line):

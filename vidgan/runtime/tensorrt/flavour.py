@@ -9,6 +9,7 @@ import importlib.util
 import logging
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,11 @@ OLDEST_MAJOR = {RTX: 1, CLASSIC: 11}
 """Before 11, networks weren't always strongly typed, so that f16 meant something else."""
 OLDEST_CAPABILITY = 75
 """Turing: the oldest that TensorRT 11 supports."""
+_PACKAGES = {
+    RTX: ("tensorrt-rtx-cu13", "tensorrt-rtx-cu12", "tensorrt-rtx"),
+    CLASSIC: ("tensorrt", "tensorrt-cu13", "tensorrt-cu12"),
+}
+"""Names under which they are installed."""
 _PIP = {
     RTX: "pip install 'vidgan[tensorrt]'",
     CLASSIC: "pip install --extra-index-url https://pypi.nvidia.com 'tensorrt>=11,<12'",
@@ -51,12 +57,18 @@ class Flavour:
 def installed_flavours() -> dict[str, str]:
     """Return the versions of the packages that are installed, by module; none is imported."""
     versions = {}
-    packages = importlib.metadata.packages_distributions()
     for name in FLAVOURS:
         spec = importlib.util.find_spec(name)
         if spec and spec.origin:  # any folder of that name has a spec too
-            versions[name] = importlib.metadata.version(packages[name][0]) if name in packages else "unknown"
+            versions[name] = _version(name)
     return versions
+
+
+def _version(name: str) -> str:
+    for package in _PACKAGES[name]:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(package)
+    return "unknown"
 
 
 @functools.cache

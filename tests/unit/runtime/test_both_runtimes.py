@@ -1,4 +1,6 @@
-"""Files and sizes that no runtime takes, and what each says of them: the same, in one line."""
+"""What OpenVINO's runtime and torch's do alike: what they refuse, and what they say of it; how they close."""
+
+import threading
 
 import numpy as np
 import pytest
@@ -13,9 +15,10 @@ def open_here(request):
     if request.param == "torch":
         pytest.importorskip("torch")
 
-    def open_it(path, size=(48, 32)):
-        return open_runtime(path, runtime=request.param, device="cpu", size=size)
+    def open_it(path, size=(48, 32), **options):
+        return open_runtime(path, runtime=request.param, device="cpu", size=size, **options)
 
+    open_it.runtime = request.param
     return open_it
 
 
@@ -67,3 +70,18 @@ def test_a_size_that_the_network_does_not_take(open_here, small_stylenet_onnx, o
     with pytest.raises(StyleError) as caught:
         open_here(small_stylenet_onnx, size=(30, 32))
     one_line(caught.value, small_stylenet_onnx, "size_multiple")
+
+
+def test_close_waits_and_leaves_no_thread(open_here, small_stylenet_onnx, noise):
+    def own_threads():
+        return [thread for thread in threading.enumerate() if thread.name.startswith(f"vidgan-{open_here.runtime}")]
+
+    runtime = open_here(small_stylenet_onnx, size=(320, 320), depth=3)
+    futures = [runtime.submit(noise(320, 320)) for _ in range(3)]
+    assert own_threads()
+    runtime.close()
+    assert all(future.done() for future in futures)
+    assert not own_threads()
+    runtime.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        runtime.submit(noise(320, 320))
