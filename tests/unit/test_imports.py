@@ -29,14 +29,16 @@ ALLOWED = {
     "job": BASE | {"road", "pipeline", "video", "stylizer", "temporal", "runtime", "styles"},
     "judge": BASE | {"video", "temporal"},
     "bench": BASE | {"job", "video", "temporal", "stylizer", "blend", "runtime", "styles", "__init__"},
+    "style_folder": BASE | {"styles"},
+    "importer": BASE | {"networks", "runtime", "style_folder", "styles"},
     "quantise": BASE | {"video", "runtime", "styles", "stylizer"},
     "build": BASE | {"blend", "runtime", "styles", "stylizer", "video"},
     "sheet": BASE | {"video", "styles", "stylizer"},
-    "train": BASE | {"networks", "temporal", "runtime", "video", "styles", "stylizer"},
+    "train": BASE | {"blend", "style_folder", "networks", "temporal", "runtime", "video", "styles", "stylizer"},
     "paint": BASE | {"networks", "temporal", "train", "video"},
     "cli": BASE
     | {"job", "judge", "pipeline", "video", "stylizer", "temporal", "runtime", "styles", "train", "__init__"}
-    | {"bench", "blend", "build", "quantise", "sheet", "paint"},
+    | {"bench", "blend", "build", "importer", "quantise", "sheet", "paint"},
     "__init__": BASE | {"job", "judge", "pipeline", "video", "stylizer", "temporal", "styles"},
 }
 HEAVY = {"av", "numpy", "cv2", "openvino", "torch", "kornia", "rich.progress", "onnx", "tensorrt_rtx", "pynvml"}

@@ -10,7 +10,20 @@ from typing import Annotated
 
 import typer
 
-from vidgan.cli import bench, build, doctor, measure, paint, quantise, sheet, styles, stylize, train
+from vidgan.cli import (
+    bench,
+    build,
+    distil,
+    doctor,
+    import_weights,
+    measure,
+    paint,
+    quantise,
+    sheet,
+    styles,
+    stylize,
+    train,
+)
 from vidgan.errors import InputError, MachineError
 
 app = typer.Typer(
@@ -32,6 +45,8 @@ app.command("quantise")(quantise.command)
 app.command("build")(build.command)
 app.command("engines")(build.engines)
 app.command("doctor")(doctor.command)
+app.command("import")(import_weights.command)
+app.command("distil")(distil.command)
 app.add_typer(train.app, name="train")
 
 

@@ -23,9 +23,17 @@ class Bar:
         self._console = Console(file=sys.stderr)
         self._progress: Progress | None = None
         self._began = self._said = time.monotonic()
+        self._done_before: int | None = None
 
     def update(self, done: int, total: int | None, note: str = "") -> None:
-        """Show that `done` of `total` units are done; `total` None where unknown."""
+        """Show that `done` of `total` units are done; `total` None where unknown.
+
+        What is done at the first call was done before: it doesn't count for the rate.
+        """
+        if self._done_before is None:
+            self._done_before = max(0, done - 1)
+            if self._progress:
+                self._progress.reset(self._progress.task_ids[0], completed=self._done_before, note=note)
         if total is not None:
             total = max(total, done)
         if self._progress:
@@ -35,7 +43,7 @@ class Bar:
         if now - self._said >= _PLAIN_LINE_SECONDS:
             self._said = now
             of = f" of {total}" if total else ""
-            rate = done / (now - self._began)
+            rate = (done - self._done_before) / (now - self._began)
             left = f", {_clock((total - done) / rate)} left" if total and rate else ""
             print(f"{self._what}: {done}{of} {self._unit}, {rate:.1f} a second{left} {note}".rstrip(), file=sys.stderr)
 

@@ -11,6 +11,7 @@ from vidgan.errors import InputError
 
 _SIZE = re.compile(r"(\d+)[xX×](\d+)")
 _BYTES = re.compile(r"(\d+\.?\d*|\.\d+) ?([kmgt]?)(i?)b?", re.IGNORECASE)
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
 _CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+\.?\d*|\.\d+)")
 
 
@@ -33,6 +34,18 @@ def seconds(text: str | None, flag: str) -> Fraction | None:
         raise InputError(f"{flag} {text}: give seconds (12.5) or [hours:]minutes:seconds (1:02:03.5)")
     hours, minutes, rest = match[1] or 0, match[2] or 0, match[3]
     return int(hours) * 3600 + int(minutes) * 60 + Fraction(rest)
+
+
+def duration(text: str | None, flag: str) -> float | None:
+    """Read `45m`, `1h30m` or `90s` as seconds, 1 or more."""
+    if text is None:
+        return None
+    match = _DURATION.fullmatch(text.strip().lower())
+    hours, minutes, rest = (float(part or 0) for part in match.groups()) if match else (0, 0, 0)
+    total = 3600 * hours + 60 * minutes + rest
+    if total < 1:
+        raise InputError(f"{flag} {text}: give hours, minutes and seconds, such as 45m, 1h30m or 90s")
+    return total
 
 
 def num_bytes(text: str | None, flag: str) -> int | None:

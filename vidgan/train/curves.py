@@ -51,11 +51,11 @@ class Curves:
         start = SessionLog(status=SessionLog.START)
         self._write([Event(file_version="brain.Event:2"), Event(step=first_step, session_log=start)])
 
-    def scalars(self, step: int, values: Mapping[str, float], group: str) -> None:
-        """Add a point to the curve `group/name` of each value that is a number."""
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Add a point to the curve, such as `losses/style`, of each value that is a number."""
         if self._records:
             finite = {name: value for name, value in values.items() if math.isfinite(value)}
-            points = [self._summary.scalar(f"{group}/{name}", value) for name, value in finite.items()]
+            points = [self._summary.scalar(name, value) for name, value in finite.items()]
             self._write(self._event(step=step, summary=point) for point in points)
 
     def picture(self, step: int, name: str, picture_CHW: Tensor) -> None:

@@ -85,9 +85,9 @@ def load_content(sources: Sequence[Path], *, minimum: int) -> Content:
     """
     images: list[NDArray[np.uint8]] = []
     pairs: list[tuple[NDArray[np.uint8], NDArray[np.uint8]]] = []
-    for path in (path for source in sources for path in _files_of(source)):
+    for path in (path for source in sources for path in files_of(source)):
         try:
-            moments = _read_moments_of(path)
+            moments = read_moments_of(path)
         except InputError as error:
             log.warning("left out: %s", error)
             continue
@@ -106,7 +106,12 @@ def load_content(sources: Sequence[Path], *, minimum: int) -> Content:
     return Content(images=images, pairs=pairs)
 
 
-def _files_of(source: Path) -> list[Path]:
+def files_of(source: Path) -> list[Path]:
+    """Return the pictures and videos in a folder and its subfolders, sorted; of a file, itself.
+
+    Raises:
+        InputError: there is no such file or folder.
+    """
     if source.is_dir():
         return sorted(p for p in source.rglob("*") if p.suffix.lower() in OPENCV_SUFFIXES | VIDEO_SUFFIXES)
     if not source.exists():
@@ -114,7 +119,12 @@ def _files_of(source: Path) -> list[Path]:
     return [source]
 
 
-def _read_moments_of(path: Path) -> list[Moment]:
+def read_moments_of(path: Path) -> list[Moment]:
+    """Read a picture, or moments spread over a video.
+
+    Raises:
+        InputError: it can't be read.
+    """
     suffix = path.suffix.lower()
     if suffix not in OPENCV_SUFFIXES:
         return read_moments(path)

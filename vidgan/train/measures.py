@@ -20,8 +20,8 @@ from vidgan.train.style import StyleConfig
 from vidgan.train.style_losses import StyleCriterion
 
 JUDGED_BATCHES = 16
-SPEED_SIZE = (1280, 720)
-"""Width and height in pixels at which speed is measured."""
+SPEED_SIZE, SPEED_NAME = (1280, 720), "fps_1280x720"
+"""Width and height in pixels at which speed is measured, and how cards call it."""
 _WARM_UP_PICTURES = 4
 
 
@@ -62,19 +62,20 @@ def measure_style(network: StyleNet, config: StyleConfig) -> dict[str, float]:
     }
 
 
-def measure_speed(model: Path, seconds: float) -> dict[str, float | str]:
+def measure_speed(model: Path, seconds: float, size_multiple: int = 1) -> dict[str, float | str]:
     """Run a style on one picture of 1280x720 again and again, inference only.
 
     Args:
         model: the ONNX file.
         seconds: for how long.
+        size_multiple: what width and height are rounded up to, as stylizing pads pictures.
 
     Returns:
         `fps_1280x720`, and `fps_measured_on`: the runtime, its precision and the device.
     """
-    width, height = SPEED_SIZE
+    width, height = (-(-length // size_multiple) * size_multiple for length in SPEED_SIZE)
     coarse = np.random.default_rng(0).integers(0, 256, (9, 16, 3), dtype=np.uint8)
-    picture = cv2.resize(coarse, SPEED_SIZE, interpolation=cv2.INTER_CUBIC).astype(np.uint8, copy=False)
+    picture = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.uint8, copy=False)
     runtime = open_runtime(model, size=(width, height))
     try:
         for _ in range(_WARM_UP_PICTURES):
@@ -91,6 +92,6 @@ def measure_speed(model: Path, seconds: float) -> dict[str, float | str]:
         runtime.close()
     report = runtime.report
     return {
-        f"fps_{width}x{height}": round(fps, 1),
+        SPEED_NAME: round(fps, 1),
         "fps_measured_on": f"{report.runtime} {report.precision}, {report.device_name}",
     }

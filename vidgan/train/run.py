@@ -95,6 +95,7 @@ class Run:
         num_steps: int,
         notes: dict[str, str] | None = None,
         pictures: Callable[[], Tensor] | None = None,
+        pictures_name: str = "content_above_result",
         options: RunOptions | None = None,
     ) -> None:
         """Open the folder, and go on with the run in it if there is one.
@@ -107,6 +108,7 @@ class Run:
             num_steps: length of the whole run.
             notes: words to keep in the checkpoint.
             pictures: makes a picture `(3, H, W)` in 0..1 that shows what the networks can do so far.
+            pictures_name: what that picture shows.
             options: how it is kept and watched.
 
         Raises:
@@ -114,7 +116,7 @@ class Run:
             SinkError: nothing can be written into the folder.
         """
         self._options, self._accelerator, self._pictures = options or RunOptions(), accelerator, pictures
-        self.checkpoint, self.num_steps = checkpoint, num_steps
+        self.checkpoint, self.num_steps, self._pictures_name = checkpoint, num_steps, pictures_name
         self._parts, self._config, self._notes = parts, config, notes or {}
         _check_writable(checkpoint.parent)
         self.start, self._seconds_before = 0, 0.0
@@ -176,13 +178,16 @@ class Run:
         finite = torch.isfinite(torch.stack([value.detach().float() for value in values])).all().float()
         return self.mean(finite).item() == 1
 
-    def finish_step(self, step: int, losses: Mapping[str, Tensor], *, is_good: bool) -> None:
+    def finish_step(
+        self, step: int, losses: Mapping[str, Tensor], *, is_good: bool, curves: Mapping[str, float] | None = None
+    ) -> None:
         """Report a step, draw its curves, and save if it is time.
 
         Args:
             step: as `steps` gave it.
             losses: scalars.
             is_good: False: the step was skipped, its losses being no numbers.
+            curves: what else is drawn, by names such as `accuracy/a2b`; those of the main process count.
 
         Raises:
             InputError: too many bad steps in a row. The checkpoint is the last good one.
@@ -196,7 +201,7 @@ class Run:
         values = dict(zip(losses, means, strict=True))
         if self._accelerator.is_main_process:
             self._options.report(StepReport(step=done, losses=values, seconds=time.monotonic() - self._began))
-            self._draw(done, values)
+            self._draw(done, {f"losses/{name}": value for name, value in values.items()} | dict(curves or {}))
         self._judge(done, is_good=is_good)
         if stopped:
             self._save(done)
@@ -217,12 +222,12 @@ class Run:
                 "--learning-rate in another folder"
             )
 
-    def _draw(self, done: int, losses: dict[str, float]) -> None:
+    def _draw(self, done: int, points: dict[str, float]) -> None:
         is_last = done == self.num_steps
         if self._curves and (done % SCALARS_EVERY == 0 or is_last):
-            self._curves.scalars(done, losses, "losses")
+            self._curves.scalars(done, points)
         if self._curves and self._pictures and (done % PICTURES_EVERY == 0 or is_last):
-            self._curves.picture(done, "content_above_result", self._pictures())
+            self._curves.picture(done, self._pictures_name, self._pictures())
 
     def _save_or_go_on(self, done: int, meanwhile: str) -> None:
         try:
@@ -243,6 +248,13 @@ class Run:
             return values
         mean: Tensor = self._accelerator.reduce(values, "mean")
         return mean
+
+    def gather(self, shares: Tensor) -> Tensor:
+        """Return the whole batch of which each process has its share; every process must call it."""
+        if self._accelerator.num_processes == 1:
+            return shares
+        whole: Tensor = self._accelerator.gather(shares)
+        return whole
 
 
 def _check_writable(folder: Path) -> None:

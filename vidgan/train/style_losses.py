@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -22,6 +19,7 @@ from vidgan.train.clips import Clips
 from vidgan.train.criterion import PerceptualCriterion
 from vidgan.train.data import PAINTING_WIDTH, random_flow, read_painting, to_tensor
 from vidgan.train.losses import clip_feature_loss, clip_output_loss, total_variation
+from vidgan.train.teacher import PictureTeacher
 
 if TYPE_CHECKING:
     from vidgan.train.style import StyleConfig
@@ -154,12 +152,12 @@ class StyleCriterion:
         }
 
 
-class _Teacher:
+class _Teacher(PictureTeacher):
     """A finished style whose pictures a network learns to imitate."""
 
     def __init__(self, style: str | Path, size: int) -> None:
         # As many threads as torch: processes that train side by side share the machine.
-        self._stylizer = Stylizer(style, size=(size, size), num_threads=torch.get_num_threads())
+        super().__init__(Stylizer(style, size=(size, size), num_threads=torch.get_num_threads()))
 
     def distance(self, styled_NCHW: Tensor, content_NCHW: Tensor) -> Tensor:
         """Mean absolute difference to the teacher's pictures, 0..1.
@@ -167,18 +165,5 @@ class _Teacher:
         Without the borders, which the network's own padding spoils and the teacher, seeing mirrored ones, does not.
         """
         inner = slice(StyleNet.margin, -StyleNet.margin)
-        wanted = self(content_NCHW)[..., inner, inner]
+        wanted = self(content_NCHW).pictures[..., inner, inner]
         return (styled_NCHW[..., inner, inner] - wanted).abs().mean()
-
-    def __call__(self, content_NCHW: Tensor) -> Tensor:
-        """Return the teacher's pictures of `(N, 3, size, size)` in 0..1, as a new tensor of the same kind."""
-        levels = (content_NCHW * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        pictures: list[NDArray[np.uint8]] = [future.result() for future in self._submit(levels)]
-        return torch.cat([to_tensor(picture) for picture in pictures]).to(content_NCHW.device)
-
-    def close(self) -> None:
-        """Free the teacher."""
-        self._stylizer.close()
-
-    def _submit(self, pictures_NHWC: NDArray[np.uint8]) -> list[Future[NDArray[np.uint8]]]:
-        return [self._stylizer.submit(picture) for picture in pictures_NHWC]

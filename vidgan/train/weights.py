@@ -13,6 +13,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from vidgan.errors import MachineError
+from vidgan.networks.perceptual import VGGFeatures
 from vidgan.runtime.cache import default_cache_folder
 
 PUBLISHED_AT = "https://download.pytorch.org/models"
@@ -67,6 +68,16 @@ def find_features(
         if path.parent.is_dir():
             temporary.unlink(missing_ok=True)
     return path
+
+
+def check_features(path: Path | None) -> None:
+    """Refuse a file that holds no VGG weights, before hours are spent; None is the package's.
+
+    Raises:
+        InputError: it doesn't.
+    """
+    if path:
+        VGGFeatures(("1_1",), path)
 
 
 def _download(address: str, target: Path, report: Callable[[int, int | None], None]) -> str:

@@ -36,3 +36,16 @@ def test_what_is_no_amount(text, one_line):
 )
 def test_precision(text, read):
     assert values.precision(text) == read
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("45m", 2700), ("1h30m", 5400), ("90s", 90), ("1.5h", 5400), ("1h1m1s", 3661), (" 2M ", 120)]
+)
+def test_durations_are_read(text, seconds):
+    assert values.duration(text, "--budget") == seconds
+
+
+@pytest.mark.parametrize("text", ["", "45", "m", "0m", "30m1h", "-5m", "an hour", "1:30"])
+def test_what_is_no_duration_is_refused(text):
+    with pytest.raises(InputError, match="such as 45m"):
+        values.duration(text, "--budget")

@@ -5,6 +5,7 @@ import onnx
 import pytest
 import torch
 
+from vidgan.networks.animegan import AnimeGANGenerator
 from vidgan.networks.generators import count_parameters
 from vidgan.networks.johnson import JohnsonNet
 from vidgan.networks.resnet import ResNetGenerator
@@ -16,9 +17,12 @@ SMALL = {
     "resnet": lambda: ResNetGenerator(width=4, num_blocks=2),
     "resnet-resize": lambda: ResNetGenerator(width=4, num_blocks=1, upsample="resize"),
     "resnet-batch": lambda: ResNetGenerator(width=4, num_blocks=1, norm="batch", dropout=True),
+    "resnet-blur": lambda: ResNetGenerator(width=4, num_blocks=1, downsample="blur", upsample="blur"),
     "unet": lambda: UNetGenerator(width=2, num_downs=5),
     "unet-instance": lambda: UNetGenerator(width=2, num_downs=6, norm="instance", dropout=True),
     "johnson": lambda: JohnsonNet(width=4),
+    "animegan": lambda: AnimeGANGenerator(width=4),
+    "animegan-pixels": lambda: AnimeGANGenerator(width=4, align_corners=False),
 }
 
 
@@ -113,6 +117,21 @@ def test_parameters_of_the_published_johnson_net():
     assert round(count / 1e6, 3) == 1.679
 
 
+def test_parameters_of_the_published_animegan():
+    # (in, out, size, channels of a group, bias), each with a norm behind it; the last has none.
+    plain = [(3, 32, 7), (32, 64, 3), (64, 64, 3), (64, 128, 3), *[(128, 128, 3)] * 2, (256, 128, 3)]
+    plain += [(128, 128, 3)] * 2 + [(128, 64, 3), (64, 64, 3), (64, 32, 7)]
+    count = sum(convolution(*layer, bias=False) + 2 * layer[1] for layer in plain)
+    for channels in (128, 256, 256, 256):
+        inner = 2 * channels
+        count += convolution(channels, inner, 1, bias=False) + 2 * inner
+        count += convolution(1, inner, 3) + 2 * inner
+        count += convolution(inner, 256, 1, bias=False) + 2 * 256
+    count += convolution(32, 3, 1, bias=False)
+    assert count_parameters(AnimeGANGenerator()) == count
+    assert round(count / 1e6, 2) == 2.14
+
+
 def names(network):
     return {name for name, _ in network.named_parameters()}
 
@@ -161,6 +180,22 @@ def test_names_of_the_published_johnson_net():
     assert set(JohnsonNet(width=1).state_dict()) == expected
 
 
+def test_names_of_the_published_cut():
+    found = set(ResNetGenerator(width=1, num_blocks=2, downsample="blur", upsample="blur").state_dict())
+    filters = {f"model.{i}.filt" for i in (7, 11, 14, 18)}
+    convolutions = ["1", "4", "8", *(f"{i}.conv_block.{j}" for i in (12, 13) for j in (1, 5)), "15", "19", "23"]
+    assert found == filters | {f"model.{name}.{kind}" for name in convolutions for kind in ("weight", "bias")}
+
+
+def test_names_of_the_published_animegan():
+    with torch.device("meta"):
+        found = set(AnimeGANGenerator().state_dict())
+    assert {"block_a.0.1.weight", "block_a.0.2.bias", "block_c.1.layers.0.1.weight"} <= found
+    assert {"block_c.4.layers.1.1.bias", "block_c.4.layers.3.weight", "block_e.2.2.weight"} <= found
+    assert {name for name in found if name.startswith("out_layer")} == {"out_layer.0.weight"}
+    assert "block_c.1.layers.2.bias" not in found
+
+
 def test_the_unet_skips():
     torch.manual_seed(0)
     network = UNetGenerator(width=2, num_downs=5, norm="instance").eval()
@@ -177,9 +212,11 @@ def test_wrong_arguments():
     for make in (
         lambda: ResNetGenerator(norm="layer"),
         lambda: ResNetGenerator(upsample="shuffle"),
+        lambda: ResNetGenerator(downsample="shuffle"),
         lambda: ResNetGenerator(num_blocks=0),
         lambda: UNetGenerator(num_downs=4),
         lambda: JohnsonNet(width=0),
+        lambda: AnimeGANGenerator(width=0),
     ):
         with pytest.raises(ValueError, match=r"; (use|give) "):
             make()

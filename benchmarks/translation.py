@@ -1,0 +1,187 @@
+"""Judge translations between aerial photographs and maps, on pairs that no training saw.
+
+    python benchmarks/translation.py --maps FOLDER --styles FOLDER
+
+`--maps` holds `trainB`, `valA` and `valB` (and `trainA`), 256x256, the same name for the same place. `--styles` holds
+what these commands wrote, each about an hour on two cores or less:
+
+    vidgan train cyclegan FOLDER --name aerial2map --generator resnet6 --width 32 --crop 128 --load-size 286
+        --identity-weight 0 --steps STEPS -o STYLES
+    vidgan train pix2pix FOLDER --name aerial2map-paired --generator unet128 --width 32 --crop 128 --load-size 286
+        --batch 4 --no-dropout --steps STEPS -o STYLES
+    vidgan train pix2pix FOLDER --name aerial2map-small-alone --generator video --crop 128 --load-size 286
+        --batch 4 --steps STEPS -o STYLES
+    vidgan distil STYLES/aerial2map-paired --content FOLDER/trainA --name aerial2map-small -o STYLES/aerial2map-small
+
+Steps and every other setting stand in their cards. Styles are run as users run them, by OpenVINO. Each is compared with
+two baselines, the picture as it is and the mean of all training pictures of the target:
+
+- `l1` (0..1), `psnr` (dB) and `ssim` to the true picture of the same place, means over all pairs;
+- `kid_vgg` against all true pictures: do they look like such pictures at all, whatever the place (near 0 is best);
+- `unsteadiness`: what doesn't move along when the picture is moved and made noisy, as a part of the contrast (0 best);
+- `cycle_psnr`: there and back again, where the style of the other direction is known;
+- `fps_1280x720`: inference alone, all styles in turn, medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+
+import cv2
+import machine
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vidgan.styles import MODEL_NAME, find_style
+from vidgan.stylizer import Stylizer
+from vidgan.train.data import files_of, read_image, to_tensor
+from vidgan.train.quality import Likeness, pair_figures, steadiness
+
+Picture = NDArray[np.uint8]
+Translate = Callable[[Picture], Picture]
+
+TO_MAP = {
+    "aerial2map": "CycleGAN",
+    "aerial2map-paired": "pix2pix (the teacher)",
+    "aerial2map-small-alone": "small, alone",
+    "aerial2map-small": "small, distilled",
+}
+TO_AERIAL = {"map2aerial": "CycleGAN"}
+THERE_AND_BACK = {"aerial2map": "map2aerial", "map2aerial": "aerial2map"}
+SIZE, ROUNDS, FRAMES = (1280, 720), 5, 12
+SHOWN = (3, 40, 87, 120, 165)
+STEADIED = 24
+
+
+def main() -> None:
+    """Measure, print, and write figures and pictures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--maps", type=Path, required=True, help="folder with trainA, trainB, valA and valB")
+    parser.add_argument("--styles", type=Path, required=True, help="folder of the trained styles")
+    arguments = parser.parse_args()
+    aerial, maps = (read_folder(arguments.maps / name) for name in ("valA", "valB"))
+    shown = {"aerial photograph": [aerial[index] for index in SHOWN]}
+    figures = {}
+    for key, (inputs, targets, names, source) in {
+        "aerial to map": (aerial, maps, TO_MAP, "trainB"),
+        "map to aerial": (maps, aerial, TO_AERIAL, "trainA"),
+    }.items():
+        mean = mean_picture(read_folder(arguments.maps / source))
+        found = judge_all(inputs, targets, mean, {name: arguments.styles / name for name in names})
+        figures[key] = {names.get(name, name): row for name, (row, _) in found.items()}
+        if names is TO_MAP:
+            shown |= {
+                names[name]: [made[index] for index in SHOWN] for name, (_, made) in found.items() if name in names
+            }
+    shown["map"] = [maps[index] for index in SHOWN]
+    speeds = compare_speed({label: arguments.styles / name for name, label in TO_MAP.items()})
+    for label, fps in speeds.items():
+        figures["aerial to map"][label]["fps_1280x720"] = fps
+    print(json.dumps(figures, indent=2))
+    print(machine.write("translation", {"definitions": __doc__, "pictures": len(aerial), "styles": figures}))
+    picture = machine.RESULTS / "translation.png"
+    cv2.imwrite(str(picture), sheet(shown)[..., ::-1])
+    print(picture)
+
+
+def read_folder(folder: Path) -> list[Picture]:
+    """Read all pictures of a folder, by name."""
+    return [read_image(path) for path in files_of(folder)]
+
+
+def mean_picture(pictures: list[Picture]) -> Picture:
+    """Return the mean of pictures of one size."""
+    return np.asarray(np.mean(pictures, axis=0).round(), np.uint8)
+
+
+def judge_all(
+    inputs: list[Picture], targets: list[Picture], mean: Picture, styles: dict[str, Path]
+) -> dict[str, tuple[dict[str, float], list[Picture]]]:
+    """Return figures and pictures of both baselines and of every style."""
+    likeness = Likeness(targets)
+    ways: dict[str, AbstractContextManager[Translate]] = {"the picture as it is": nothing(), "mean": always(mean)}
+    ways |= {name: opened(folder, inputs[0]) for name, folder in styles.items()}
+    found = {}
+    for name, way in ways.items():
+        with way as translate:
+            made = [translate(picture) for picture in inputs]
+            row = pair_figures(made, targets) | likeness.of(made)
+            if name in styles:
+                row |= steadiness(as_network(translate), torch.cat([to_tensor(each) for each in inputs[:STEADIED]]), 1)
+        back = THERE_AND_BACK.get(name)
+        if back in {folder.name for folder in (styles[name].parent.iterdir() if back else ())}:
+            with opened(styles[name].parent / str(back), inputs[0]) as translate:
+                returned = pair_figures([translate(picture) for picture in made], inputs)
+            row |= {f"cycle_{key}": value for key, value in returned.items()}
+        found[name] = ({key: float(f"{value:.4g}") for key, value in row.items()}, made)
+    return found
+
+
+@contextmanager
+def nothing() -> Iterator[Translate]:
+    """Leave pictures as they are."""
+    yield lambda picture: picture
+
+
+@contextmanager
+def always(answer: Picture) -> Iterator[Translate]:
+    """Give one answer to everything."""
+    yield lambda _picture: answer
+
+
+@contextmanager
+def opened(folder: Path, example: Picture) -> Iterator[Translate]:
+    """Run a style on pictures of the example's size, in f32 so that figures don't depend on the processor."""
+    height, width = example.shape[:2]
+    with Stylizer(find_style(folder), size=(width, height), precision="f32") as stylizer:
+        yield stylizer
+
+
+def as_network(translate: Translate) -> Callable[[Tensor], Tensor]:
+    """Make a function of tensors `(1, 3, H, W)` in 0..1 of one of pictures."""
+
+    def network(x_NCHW: Tensor) -> Tensor:
+        levels = (x_NCHW[0] * 255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)
+        return to_tensor(translate(np.ascontiguousarray(levels.numpy())))
+
+    return network
+
+
+def compare_speed(styles: dict[str, Path]) -> dict[str, float]:
+    """Return frames per second at 1280x720 in the precision that "auto" takes, medians of rounds in turn."""
+    coarse = np.random.default_rng(0).integers(0, 256, (9, 16, 3), dtype=np.uint8)
+    frame = cv2.resize(coarse, SIZE, interpolation=cv2.INTER_CUBIC).astype(np.uint8, copy=False)
+    seconds: dict[str, list[float]] = {name: [] for name in styles}
+    with ExitStack() as stack:
+        opened = {
+            name: stack.enter_context(Stylizer(folder / MODEL_NAME, size=SIZE)) for name, folder in styles.items()
+        }
+        for _ in range(ROUNDS + 1):
+            for name, stylizer in opened.items():
+                began = time.perf_counter()
+                for future in [stylizer.submit(frame) for _ in range(FRAMES)]:
+                    future.result()
+                seconds[name].append((time.perf_counter() - began) / FRAMES)
+    return {name: round(1 / statistics.median(values[1:]), 1) for name, values in seconds.items()}
+
+
+def sheet(columns: dict[str, list[Picture]]) -> Picture:
+    """Put lists of pictures side by side, one column each, under their names."""
+    drawn = []
+    for name, pictures in columns.items():
+        head = np.full((28, pictures[0].shape[1], 3), 255, np.uint8)
+        cv2.putText(head, name, (6, 19), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1, cv2.LINE_AA)
+        drawn.append(np.vstack([head, *pictures]))
+    return np.hstack(drawn)
+
+
+if __name__ == "__main__":
+    main()
