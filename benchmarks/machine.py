@@ -15,8 +15,20 @@ RESULTS = Path(__file__).parent / "results"
 def write(name: str, figures: dict[str, Any], *, where: str | None = None) -> Path:
     """Write `figures` and the machine's facts to `results/<name>-<where>.json`; by default that is the processor."""
     machine = describe()
-    slug = re.sub(r"[^a-z0-9]+", "-", (where or f"{machine['cpu']} {machine['cores']} cores").lower()).strip("-")
-    path = RESULTS / f"{name}-{slug}.json"
+    path = _path(name, where or f"{machine['cpu']} {machine['cores']} cores")
     RESULTS.mkdir(exist_ok=True)
     path.write_text(json.dumps({"machine": machine, **figures}, indent=2) + "\n")
     return path
+
+
+def read(name: str) -> dict[str, Any]:
+    """Return what `write` wrote on this kind of machine; nothing where it never did."""
+    machine = describe()
+    path = _path(name, f"{machine['cpu']} {machine['cores']} cores")
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return found
+
+
+def _path(name: str, where: str) -> Path:
+    slug = re.sub(r"[^a-z0-9]+", "-", where.lower()).strip("-")
+    return RESULTS / f"{name}-{slug}.json"

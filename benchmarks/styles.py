@@ -118,7 +118,7 @@ def is_from_clip(picture: Named) -> bool:
 def main() -> None:
     """Measure, print, and write the results."""
     arguments = _read_arguments()
-    names = arguments.styles.split(",") if arguments.styles else sorted(p.parent.name for p in ENGINES.glob("*/*.onnx"))
+    names = arguments.styles.split(",") if arguments.styles else _with_painting()
     paintings = {name: read_painting(find_painting(arguments.paintings, name), PAINTING_WIDTH) for name in names}
     choice = Choice(
         styles={name: find_style(ENGINES / name) for name in names},
@@ -144,6 +144,12 @@ def main() -> None:
     if is_whole:
         print(machine.write("styles", {"definitions": DEFINITIONS, **figures}))
     print(draw_overview(choice, machine.RESULTS if is_whole else choice.folder))
+
+
+def _with_painting() -> list[str]:
+    """Return the names of the shipped styles that follow a painting."""
+    styles = [find_style(card.parent) for card in sorted(ENGINES.glob("*/card.toml"))]
+    return [style.name for style in styles if style.card["training"]["recipe"] == "style"]
 
 
 def _read_arguments() -> argparse.Namespace:

@@ -6,15 +6,16 @@
 what these commands wrote, each about an hour on two cores or less:
 
     vidgan train cyclegan FOLDER --name aerial2map --generator resnet6 --width 32 --crop 128 --load-size 286
-        --identity-weight 0 --steps STEPS -o STYLES
+        --identity-weight 0 --steps 8000 -o STYLES
     vidgan train pix2pix FOLDER --name aerial2map-paired --generator unet128 --width 32 --crop 128 --load-size 286
-        --batch 4 --no-dropout --steps STEPS -o STYLES
+        --batch 4 --no-dropout --steps 6000 -o STYLES
     vidgan train pix2pix FOLDER --name aerial2map-small-alone --generator video --crop 128 --load-size 286
-        --batch 4 --steps STEPS -o STYLES
-    vidgan distil STYLES/aerial2map-paired --content FOLDER/trainA --name aerial2map-small -o STYLES/aerial2map-small
+        --batch 4 --steps 4000 -o STYLES
+    vidgan distil STYLES/aerial2map-paired --content FOLDER/trainA --held-out FOLDER/valA --crop 128 --steps 3000
+        --name aerial2map-small -o STYLES/aerial2map-small
 
-Steps and every other setting stand in their cards. Styles are run as users run them, by OpenVINO. Each is compared with
-two baselines, the picture as it is and the mean of all training pictures of the target:
+Their cards are kept beside the figures, in `results/cards`. Styles are run as users run them, by OpenVINO. Each is
+compared with two baselines, the picture as it is and the mean of all training pictures of the target:
 
 - `l1` (0..1), `psnr` (dB) and `ssim` to the true picture of the same place, means over all pairs;
 - `kid_vgg` against all true pictures: do they look like such pictures at all, whatever the place (near 0 is best);
@@ -27,6 +28,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -40,7 +42,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vidgan.styles import MODEL_NAME, find_style
+from vidgan.styles import CARD_NAME, find_style
 from vidgan.stylizer import Stylizer
 from vidgan.train.data import files_of, read_image, to_tensor
 from vidgan.train.quality import Likeness, pair_figures, steadiness
@@ -87,6 +89,10 @@ def main() -> None:
         figures["aerial to map"][label]["fps_1280x720"] = fps
     print(json.dumps(figures, indent=2))
     print(machine.write("translation", {"definitions": __doc__, "pictures": len(aerial), "styles": figures}))
+    for name in (*TO_MAP, *TO_AERIAL):
+        target = machine.RESULTS / "cards" / f"{name}.toml"
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(arguments.styles / name / CARD_NAME, target)
     picture = machine.RESULTS / "translation.png"
     cv2.imwrite(str(picture), sheet(shown)[..., ::-1])
     print(picture)
@@ -161,9 +167,7 @@ def compare_speed(styles: dict[str, Path]) -> dict[str, float]:
     frame = cv2.resize(coarse, SIZE, interpolation=cv2.INTER_CUBIC).astype(np.uint8, copy=False)
     seconds: dict[str, list[float]] = {name: [] for name in styles}
     with ExitStack() as stack:
-        opened = {
-            name: stack.enter_context(Stylizer(folder / MODEL_NAME, size=SIZE)) for name, folder in styles.items()
-        }
+        opened = {name: stack.enter_context(Stylizer(find_style(folder), size=SIZE)) for name, folder in styles.items()}
         for _ in range(ROUNDS + 1):
             for name, stylizer in opened.items():
                 began = time.perf_counter()

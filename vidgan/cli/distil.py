@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vidgan.cli import values
-from vidgan.cli.names import check_name
+from vidgan.cli.names import check_free, check_name
 from vidgan.cli.training import FINE, RESULT, TIME, Course, need_one_length, need_packages, run_course
 from vidgan.errors import InputError
 
@@ -159,6 +159,7 @@ def _distil(config: DistilConfig, result: _Result, seconds: float | None, save_e
     own = style_folders()[0]
     folder = result.folder or own / result.name
     checkpoint = folder / "training" / "checkpoint.pt"
+    check_free(folder, checkpoint)
 
     def plan(limit: float, stop: threading.Event) -> int:
         return plan_steps(

@@ -31,3 +31,19 @@ def check_name(name: str, folder: Path | None) -> None:
     own, shipped = style_folders()
     if folder is None and (shipped / name).is_dir() and not (own / name).is_dir():
         raise InputError(f"--name {name}: it would hide the style of that name that comes with vidgan; give another")
+
+
+def check_free(folder: Path, checkpoint: Path) -> None:
+    """Refuse to train over a style that another run made, or nobody here.
+
+    Args:
+        folder: where the style will go.
+        checkpoint: of the run; where it is there, the style is the run's own.
+
+    Raises:
+        InputError: there is such a style.
+    """
+    from vidgan.styles import MODEL_NAME
+
+    if (folder / MODEL_NAME).exists() and not checkpoint.exists():
+        raise InputError(f"{folder}: a style that this run didn't make is there already; give another --name or -o")

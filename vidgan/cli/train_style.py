@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vidgan.cli import values, weights
-from vidgan.cli.names import check_name
+from vidgan.cli.names import check_free, check_name
 from vidgan.cli.training import FINE, LOOK, RESULT, TIME, Course, need_one_length, need_packages, run_course
 from vidgan.errors import InputError
 
@@ -151,6 +151,7 @@ def _train(config: StyleConfig, result: _Result, seconds: float | None, save_eve
     own = style_folders()[0]
     folder = result.folder or own / result.name
     checkpoint = folder / "training" / "checkpoint.pt"
+    check_free(folder, checkpoint)
     course = Course(
         title=f"train {result.name}",
         checkpoint=checkpoint,

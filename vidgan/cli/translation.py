@@ -10,7 +10,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from vidgan.cli import values
-from vidgan.cli.names import check_name
+from vidgan.cli.names import check_free, check_name
 from vidgan.cli.training import Course, need_one_length, run_course
 
 if TYPE_CHECKING:
@@ -89,10 +89,11 @@ def run_translation(
     seconds = values.duration(length.budget, "--budget")
     places = find_places(sources, held_out)
     name = result.name or places.name
-    for way in names_of_ways(name):
-        check_name(way, result.folder)
     root = result.folder or style_folders()[0]
     checkpoint = root / name / "training" / "checkpoint.pt"
+    for way in names_of_ways(name):
+        check_name(way, result.folder)
+        check_free(root / way, checkpoint)
     config = recipe.configure(**asdict(places), steps=length.steps or 1)
     material = recipe.read(config)
     if length.steps is None:
