@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import cv2
 import numpy as np
+import tomli_w
 from numpy.typing import NDArray
 
 from vidgan.errors import InputError, SourceError, StyleError
@@ -232,8 +233,6 @@ def _compare(
 
 
 def _write_card(folder: Path, style: Style, report: QuantiseReport, version: str) -> None:
-    import tomli_w
-
     facts: dict[str, Any] = {
         "sha256": file_sha256(folder / INT8_NAME),
         "psnr_mean": round(report.psnr_mean, 2),

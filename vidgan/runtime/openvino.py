@@ -159,7 +159,8 @@ def compile_any_size(path: Path) -> Callable[[NDArray[np.uint8]], NDArray[np.uin
 
     def infer(frames_NHWC: NDArray[np.uint8]) -> NDArray[np.uint8]:
         try:
-            return np.array(compiled([frames_NHWC])[0])
+            # Shared inputs have crashed a network that only copies, at its second size.
+            return np.array(compiled([frames_NHWC], share_inputs=False)[0])
         except OPENVINO_ERRORS as error:
             raise StyleError(f"{path}: doesn't run on pictures {frames_NHWC.shape}: {reason_of(error)}") from error
 
