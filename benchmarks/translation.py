@@ -1,6 +1,6 @@
-"""Judge translations between aerial photographs and maps, on pairs that no training saw.
+"""Judge translations: between aerial photographs and maps, on pairs that no training saw; and photograph to painting.
 
-    python benchmarks/translation.py --maps FOLDER --styles FOLDER
+    python benchmarks/translation.py --maps FOLDER --photos FOLDER --paintings FOLDER --styles FOLDER
 
 `--maps` holds `trainB`, `valA` and `valB` (and `trainA`), 256x256, the same name for the same place. `--styles` holds
 what these commands wrote, each about an hour on two cores or less:
@@ -9,10 +9,15 @@ what these commands wrote, each about an hour on two cores or less:
         --identity-weight 0 --steps 8000 -o STYLES
     vidgan train pix2pix FOLDER --name aerial2map-paired --generator unet128 --width 32 --crop 128 --load-size 286
         --batch 4 --no-dropout --steps 6000 -o STYLES
-    vidgan train pix2pix FOLDER --name aerial2map-small-alone --generator video --crop 128 --load-size 286
-        --batch 4 --steps 4000 -o STYLES
-    vidgan distil STYLES/aerial2map-paired --content FOLDER/trainA --held-out FOLDER/valA --crop 128 --steps 3000
+    vidgan train pix2pix FOLDER --name aerial2map-small-alone --generator video --batch 2 --steps 1500 -o STYLES
+    vidgan distil STYLES/aerial2map-paired --content FOLDER/trainA --held-out FOLDER/valA --batch 2 --steps 1500
         --name aerial2map-small -o STYLES/aerial2map-small
+
+    vidgan train cyclegan PHOTOS PAINTINGS --held-out HELD_OUT --held-out PAINTINGS --method fastcut --nce-weight 1
+        --generator video --crop 192 --load-size 480 --temporal-weight 5 --name van-gogh --steps 6000 -o STYLES
+
+`--photos` are all photographs, of which each third was held out (`held_out.py`); `--paintings` the five learnt
+from. With so few, `kid_vgg` compares squares of 192 pixels of the pictures at 480 across.
 
 Their cards are kept beside the figures, in `results/cards`. Styles are run as users run them, by OpenVINO. Each is
 compared with two baselines, the picture as it is and the mean of all training pictures of the target:
@@ -39,12 +44,15 @@ import cv2
 import machine
 import numpy as np
 import torch
+from held_out import held_out
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vidgan.picture import resized
 from vidgan.styles import CARD_NAME, find_style
 from vidgan.stylizer import Stylizer
 from vidgan.train.data import files_of, read_image, to_tensor
+from vidgan.train.domains import with_short_side
 from vidgan.train.quality import Likeness, pair_figures, steadiness
 
 Picture = NDArray[np.uint8]
@@ -61,12 +69,15 @@ THERE_AND_BACK = {"aerial2map": "map2aerial", "map2aerial": "aerial2map"}
 SIZE, ROUNDS, FRAMES = (1280, 720), 5, 12
 SHOWN = (3, 40, 87, 120, 165)
 STEADIED = 24
+ACROSS, SQUARE = 480, 192
 
 
 def main() -> None:
     """Measure, print, and write figures and pictures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--maps", type=Path, required=True, help="folder with trainA, trainB, valA and valB")
+    parser.add_argument("--photos", type=Path, required=True, help="folder of all photographs")
+    parser.add_argument("--paintings", type=Path, required=True, help="folder of the paintings learnt from")
     parser.add_argument("--styles", type=Path, required=True, help="folder of the trained styles")
     arguments = parser.parse_args()
     aerial, maps = (read_folder(arguments.maps / name) for name in ("valA", "valB"))
@@ -84,18 +95,22 @@ def main() -> None:
                 names[name]: [made[index] for index in SHOWN] for name, (_, made) in found.items() if name in names
             }
     shown["map"] = [maps[index] for index in SHOWN]
+    figures["photograph to painting"], shown_paintings = judge_painting(
+        held_out(arguments.photos), arguments.paintings, arguments.styles / "van-gogh"
+    )
     speeds = compare_speed({label: arguments.styles / name for name, label in TO_MAP.items()})
     for label, fps in speeds.items():
         figures["aerial to map"][label]["fps_1280x720"] = fps
     print(json.dumps(figures, indent=2))
     print(machine.write("translation", {"definitions": __doc__, "pictures": len(aerial), "styles": figures}))
-    for name in (*TO_MAP, *TO_AERIAL):
+    for name in (*TO_MAP, *TO_AERIAL, "van-gogh"):
         target = machine.RESULTS / "cards" / f"{name}.toml"
         target.parent.mkdir(exist_ok=True)
         shutil.copyfile(arguments.styles / name / CARD_NAME, target)
-    picture = machine.RESULTS / "translation.png"
-    cv2.imwrite(str(picture), sheet(shown)[..., ::-1])
-    print(picture)
+    for name, columns in (("translation", shown), ("painting", shown_paintings)):
+        picture = machine.RESULTS / f"{name}.jpg"
+        cv2.imwrite(str(picture), sheet(columns)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 88])
+        print(picture)
 
 
 def read_folder(folder: Path) -> list[Picture]:
@@ -129,6 +144,39 @@ def judge_all(
             row |= {f"cycle_{key}": value for key, value in returned.items()}
         found[name] = ({key: float(f"{value:.4g}") for key, value in row.items()}, made)
     return found
+
+
+def judge_painting(
+    photos: list[Path], paintings: Path, style: Path
+) -> tuple[dict[str, dict[str, float]], dict[str, list[Picture]]]:
+    """Return figures of a style that paints photographs, beside the photographs', and pictures to look at."""
+    across = [[with_short_side(read_image(path), ACROSS) for path in paths] for paths in (photos, files_of(paintings))]
+    pictures, targets = across
+    likeness = Likeness(squares_of(targets))
+    made = []
+    for picture in pictures:
+        with opened(style, picture) as translate:
+            made.append(translate(picture))
+    figures = {}
+    for name, found in {"the picture as it is": pictures, "CUT": made}.items():
+        figures[name] = {key: float(f"{value:.4g}") for key, value in likeness.of(squares_of(found)).items()}
+    with opened(style, np.zeros((ACROSS, ACROSS, 3), np.uint8)) as translate:
+        middles = torch.cat([to_tensor(np.ascontiguousarray(each[:ACROSS, :ACROSS])) for each in pictures])
+        steady = steadiness(as_network(translate), middles, 1)
+    figures["CUT"] |= {key: float(f"{value:.4g}") for key, value in steady.items()}
+    rows = [index for index, picture in enumerate(pictures) if picture.shape[1] > picture.shape[0]][::3]
+    shown = {"photograph": pictures, "photograph to painting": made}
+    return figures, {name: [resized(images[row], 480, 320) for row in rows] for name, images in shown.items()}
+
+
+def squares_of(pictures: list[Picture]) -> list[Picture]:
+    """Cut pictures into squares of the size that was learnt on, without what is left over."""
+    return [
+        picture[top : top + SQUARE, left : left + SQUARE]
+        for picture in pictures
+        for top in range(0, picture.shape[0] - SQUARE + 1, SQUARE)
+        for left in range(0, picture.shape[1] - SQUARE + 1, SQUARE)
+    ]
 
 
 @contextmanager

@@ -122,7 +122,9 @@ def test_from_the_command_to_a_style_in_use(content, tmp_path):
     assert done.returncode == 0, done.stderr
     assert b"left out" in done.stderr
     assert b"broken.jpg" in done.stderr
-    assert done.stdout.decode().splitlines() == [f"vidgan stylize in.mp4 -o out.mp4 --style {folder}"]
+    closeness, use = done.stdout.decode().splitlines()
+    assert "dB and SSIM" in closeness
+    assert use == f"vidgan stylize IN.mp4 -o OUT.mp4 --style {folder}"
     assert leftovers(folder) == ["card.toml", "model.onnx", "training"]
     assert leftovers(folder / "training") == ["checkpoint.pt", "tensorboard"]
     style, teacher = find_style(folder), find_style(TEACHER)

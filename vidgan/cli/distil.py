@@ -78,7 +78,9 @@ def command(
     ] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Adam's step size; 0.002.", rich_help_panel=FINE)] = None,
     batch: Annotated[int | None, typer.Option(help="Crops in a step; 4.", rich_help_panel=FINE)] = None,
-    crop: Annotated[int | None, typer.Option(help="Their side in pixels; 256.", rich_help_panel=FINE)] = None,
+    crop: Annotated[
+        int | None, typer.Option(help="Their side in pixels; 256, less spoils colours.", rich_help_panel=FINE)
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Start of every random choice.", rich_help_panel=FINE)] = None,
     save_every: Annotated[
         float, typer.Option(min=0, help="Seconds between two checkpoints.", rich_help_panel=FINE)
@@ -128,8 +130,8 @@ def command(
     with values.as_input():
         config = DistilConfig(
             teacher=teacher,
-            content=tuple(content),
-            held_out=tuple(held_out or ()),
+            content=values.absolute(content),
+            held_out=values.absolute(held_out or ()),
             width=width,
             num_blocks=num_blocks,
             **{key: value for key, value in chosen.items() if value is not None},
@@ -150,7 +152,7 @@ def _distil(config: DistilConfig, result: _Result, seconds: float | None, save_e
     import threading
     from dataclasses import replace
 
-    from vidgan.styles import style_folders
+    from vidgan.styles import find_style, style_folders
     from vidgan.train.budget import plan_steps
     from vidgan.train.checkpoint import seconds_of
     from vidgan.train.distil import train_distil
@@ -194,4 +196,8 @@ def _distil(config: DistilConfig, result: _Result, seconds: float | None, save_e
         description=result.description,
         notes={"minutes": round(seconds_of(checkpoint) / 60, 1)} if checkpoint.exists() else None,
     )
-    print(f"vidgan stylize in.mp4 -o out.mp4 --style {result.name if folder.parent == own else folder}")
+    found = find_style(folder).card["measured"]
+    print(
+        f"{found['psnr']:.1f} dB and SSIM {found['ssim']:.2f} to its teacher, on {found['pictures']} held-out pictures"
+    )
+    print(f"vidgan stylize IN.mp4 -o OUT.mp4 --style {result.name if folder.parent == own else folder}")

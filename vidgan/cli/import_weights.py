@@ -56,6 +56,8 @@ def command(
     check_name(name, folder)
     own = style_folders()[0]
     target = folder or own / name
+    if not as_json:
+        print("exporting, and comparing with the original", file=sys.stderr)
     with as_input():
         options = ImportOptions(
             name=name, hints=parse_hints(hint or ()), licence=licence, description=description, overwrite=overwrite

@@ -28,12 +28,12 @@ class Bar:
     def update(self, done: int, total: int | None, note: str = "") -> None:
         """Show that `done` of `total` units are done; `total` None where unknown.
 
-        What is done at the first call was done before: it doesn't count for the rate.
+        What is done at the first call doesn't count for the rate: it was done before, or took its time to start.
         """
         if self._done_before is None:
-            self._done_before = max(0, done - 1)
+            self._done_before, self._began = done, time.monotonic()
             if self._progress:
-                self._progress.reset(self._progress.task_ids[0], completed=self._done_before, note=note)
+                self._progress.reset(self._progress.task_ids[0], completed=done, note=note)
         if total is not None:
             total = max(total, done)
         if self._progress:
@@ -43,7 +43,7 @@ class Bar:
         if now - self._said >= _PLAIN_LINE_SECONDS:
             self._said = now
             of = f" of {total}" if total else ""
-            rate = (done - self._done_before) / (now - self._began)
+            rate = (done - self._done_before) / max(now - self._began, 1e-9)
             left = f", {_clock((total - done) / rate)} left" if total and rate else ""
             print(f"{self._what}: {done}{of} {self._unit}, {rate:.1f} a second{left} {note}".rstrip(), file=sys.stderr)
 

@@ -119,8 +119,8 @@ def command(
     with values.as_input():
         seconds = values.duration(budget, "--budget")
         config = StyleConfig(
-            styles=tuple(paintings),
-            content=tuple(content),
+            styles=values.absolute(paintings),
+            content=values.absolute(content),
             width=width,
             num_blocks=num_blocks,
             features=weights.find_features(features),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vidgan.cli import values, weights
+from vidgan.cli import weights
 from vidgan.cli.training import FINE, RESULT, TIME, need_packages
 from vidgan.cli.translation import Length, Recipe, Result, run_translation
 from vidgan.errors import InputError
@@ -32,13 +32,19 @@ HeldOut = Annotated[
 Budget = Annotated[str | None, typer.Option(help="How long it may take: 45m, 1h30m, 90s.", rich_help_panel=TIME)]
 Steps = Annotated[int | None, typer.Option(min=1, help="Or how many steps.", rich_help_panel=TIME)]
 Epochs = Annotated[
-    float | None, typer.Option(min=0.01, help="Or how often all pictures are seen; 200.", rich_help_panel=TIME)
+    float | None,
+    typer.Option(min=0.01, max=1e6, help="Or how often all pictures are seen; 200, of cut 400.", rich_help_panel=TIME),
 ]
 Width = Annotated[
     int | None,
     typer.Option(help="Channels of its first layer: fewer are faster; 64, for video 32.", rich_help_panel=_NETWORK),
 ]
-Crop = Annotated[int | None, typer.Option(help="Side in pixels of the crops learnt on; 256.", rich_help_panel=TIME)]
+Crop = Annotated[
+    int | None,
+    typer.Option(
+        help="Side in pixels of the crops learnt on; 256, less spoils colours of video.", rich_help_panel=TIME
+    ),
+]
 LoadSize = Annotated[
     int | None,
     typer.Option(help="Short side that pictures are resized to before; 286 for a crop of 256.", rich_help_panel=TIME),
@@ -70,7 +76,7 @@ CriticWidth = Annotated[
 ]
 Rate = Annotated[float | None, typer.Option(help="Adam's step size; 0.0002.", rich_help_panel=FINE)]
 Precision = Annotated[str, typer.Option(help="bf16, or f32 on CPUs without it.", rich_help_panel=FINE)]
-Seed = Annotated[int | None, typer.Option(help="Start of every random choice.", rich_help_panel=FINE)]
+Seed = Annotated[int | None, typer.Option(min=0, max=2**31, help="Start of every random choice.", rich_help_panel=FINE)]
 SaveEvery = Annotated[float, typer.Option(min=0, help="Seconds between two checkpoints.", rich_help_panel=FINE)]
 
 
@@ -147,9 +153,8 @@ def cyclegan(
     settings = {key: value for key, value in given.items() if value is not None}
     settings |= {"generator": generator, "precision": precision}
     result = Result(name, folder, licence, description, weights.find_features(features))
-    with values.as_input():
-        recipe = _unpaired(method, settings)
-        run_translation(recipe, sources, held_out or [], Length(budget, steps, epochs), result, save_every)
+    recipe = _unpaired(method, settings)
+    run_translation(recipe, sources, held_out or [], Length(budget, steps, epochs), result, save_every)
 
 
 def pix2pix(
@@ -220,8 +225,7 @@ def pix2pix(
     read = partial(read_paired, is_backwards=backwards)
     recipe = Recipe("pix2pix", partial(Pix2PixConfig, **settings), read, train_pix2pix)
     result = Result(name, folder, licence, description, weights.find_features(features))
-    with values.as_input():
-        run_translation(recipe, sources, held_out or [], Length(budget, steps, epochs), result, save_every)
+    run_translation(recipe, sources, held_out or [], Length(budget, steps, epochs), result, save_every)
 
 
 def _unpaired(method: str, settings: dict[str, Any]) -> Recipe:
@@ -241,4 +245,8 @@ def _unpaired(method: str, settings: dict[str, Any]) -> Recipe:
     foreign = ["--" + key.replace("_", "-") for key in settings if key not in known]
     if foreign:
         raise InputError(f"{', '.join(foreign)}: --method {method} has no such thing")
-    return Recipe(method, partial(config, **{**usual, **settings}), read_unpaired, train)
+    configure = partial(config, **{**usual, **settings})
+    is_cut = method == "cut"
+    return Recipe(
+        method, configure, read_unpaired, train, num_ways=1 + (train is train_cyclegan), epochs=400 if is_cut else 200
+    )

@@ -30,7 +30,11 @@ def need_packages(what: str) -> None:
     Raises:
         RuntimeUnavailableError: says which, and how to install them.
     """
-    missing = [name for name in ("torch", "kornia", "accelerate") if importlib.util.find_spec(name) is None]
+    missing = [
+        name
+        for name in ("torch", "kornia", "accelerate", "onnxscript", "torchmetrics")
+        if importlib.util.find_spec(name) is None
+    ]
     if missing:
         raise RuntimeUnavailableError(f"{what} needs {' and '.join(missing)}: pip install 'vidgan[train]'")
 
@@ -85,14 +89,15 @@ def run_course(
     with ExitStack() as stack:
         stop = stack.enter_context(stop_on_signal())
         try:
-            steps = course.steps
+            steps, goes_on = course.steps, course.checkpoint.exists()
             if course.seconds is not None:
-                goes_on = course.checkpoint.exists()
+                if is_main and not goes_on:
+                    print("timing a few steps", file=sys.stderr)
                 steps = plan(course.seconds, stop)
-                if is_main and goes_on:
-                    print(f"going on with a run of {steps} steps; --budget is for new ones", file=sys.stderr)
-                elif is_main:
-                    print(f"{course.seconds:g} seconds are {steps} steps here", file=sys.stderr)
+                if is_main and not goes_on:
+                    print(f"{steps} steps are left in {course.seconds:.0f} seconds here", file=sys.stderr)
+            if is_main and goes_on:
+                print(f"going on with the run in {course.checkpoint.parent}", file=sys.stderr)
             bar = stack.enter_context(Bar(course.title, unit="steps")) if is_main else None
 
             def show(report: StepReport) -> None:
@@ -104,7 +109,8 @@ def run_course(
             trained = train(steps, options)
         except TrainingInterrupted as interruption:
             if is_main:
-                print(f"stopped after {interruption.step} steps; the same command goes on", file=sys.stderr)
+                kept = "; the same command goes on" if course.checkpoint.exists() else ", nothing is kept"
+                print(f"stopped after {interruption.step} steps{kept}", file=sys.stderr)
             raise typer.Exit(130) from None
     if not is_main:
         return None

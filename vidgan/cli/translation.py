@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from vidgan.cli import values
 from vidgan.cli.names import check_free, check_name
 from vidgan.cli.training import Course, need_one_length, run_course
+from vidgan.errors import InputError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,9 +22,6 @@ if TYPE_CHECKING:
     from vidgan.train.material import Material
     from vidgan.train.run import RunOptions
     from vidgan.train.translation import TranslationConfig
-
-EPOCHS = 200
-"""As published."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,10 @@ class Recipe:
     read: Callable[[Any], Material]
     train: Callable[..., tuple[nn.Module, ...]]
     """Returns A to B and, where there is one, B to A."""
+    num_ways: int = 1
+    """How many it returns."""
+    epochs: int = 200
+    """As published."""
 
 
 @dataclass(frozen=True)
@@ -85,19 +89,24 @@ def run_translation(
     from vidgan.train.weights import check_features
 
     check_features(result.features)
+    began = time.monotonic()
     need_one_length(budget=length.budget, steps=length.steps, epochs=length.epochs)
     seconds = values.duration(length.budget, "--budget")
     places = find_places(sources, held_out)
     name = result.name or places.name
     root = result.folder or style_folders()[0]
     checkpoint = root / name / "training" / "checkpoint.pt"
-    for way in names_of_ways(name):
+    for way in names_of_ways(name)[: recipe.num_ways]:
         check_name(way, result.folder)
         check_free(root / way, checkpoint)
-    config = recipe.configure(**asdict(places), steps=length.steps or 1)
+        if way != name and (root / way / "training").exists():
+            raise InputError(f"{root / way}: a run of its own; the way back would replace it: give another --name")
+    with values.as_input():
+        config = recipe.configure(**asdict(places), steps=length.steps or 1)
+    print("reading pictures", file=sys.stderr)
     material = recipe.read(config)
     if length.steps is None:
-        config = replace(config, steps=material.steps_of(length.epochs or EPOCHS, config.batch))
+        config = replace(config, steps=material.steps_of(length.epochs or recipe.epochs, config.batch))
     course = Course(
         title=f"train {name}",
         checkpoint=checkpoint,
@@ -112,7 +121,7 @@ def run_translation(
 
     def plan(limit: float, stop: Event) -> int:
         after = publishing_seconds(config, material)
-        return plan_steps(train, limit, checkpoint, stop, publishing_seconds=after)
+        return plan_steps(train, limit - (time.monotonic() - began), checkpoint, stop, publishing_seconds=after)
 
     trained = run_course(course, plan, lambda steps, options: train(steps, checkpoint, options))
     if trained is not None:
@@ -144,7 +153,7 @@ def _publish(
     for direction, found in zip(directions, judged, strict=True):
         folder = root / direction.name
         publish_direction(direction, found, config, folder, training=facts, licence=result.licence)
-        style = direction.name if root == style_folders()[0] else shlex.quote(str(folder))
+        style = shlex.quote(direction.name if root == style_folders()[0] else str(folder))
         commands.append(f"vidgan stylize IN.mp4 -o OUT.mp4 --style {style}")
     report = Report(
         name=name,
@@ -152,7 +161,10 @@ def _publish(
         facts=facts,
         directions=directions,
         judged=judged,
-        commands=[f"vidgan stylize IN.mp4 -o OUT.mp4 --style {direction.name}" for direction in directions],
+        commands=[
+            f"vidgan stylize IN.mp4 -o OUT.mp4 --style {shlex.quote(direction.name)}  # or its folder"
+            for direction in directions
+        ],
     )
     page = write_report(root / name / "report.html", report, training)
     print("\n".join([*commands, f"{page}: look at it"]))

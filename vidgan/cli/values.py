@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from pathlib import Path
 
 from vidgan.errors import InputError
 
@@ -58,6 +60,11 @@ def num_bytes(text: str | None, flag: str) -> int | None:
         raise InputError(f"{flag} {text}: give an amount of memory, such as 2GiB, 1500MB or 2000000000")
     unit = (1024 if match[3] else 1000) ** " kmgt".index(match[2].lower() or " ")
     return int(Fraction(match[1].rstrip(".")) * unit)
+
+
+def absolute(paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Return the same paths from the root on: typed in another way or elsewhere, a run is the same run."""
+    return tuple(Path(os.path.normpath(path.absolute())) for path in paths)
 
 
 def precision(text: str) -> str:

@@ -37,6 +37,8 @@ def find_torch_network(path: Path, hints: Hints) -> Found:
     if hints.range is not None:
         cast(Any, network).value_range = hints.range
         notes.append(f"range {range_text(hints.range)}, as hinted")
+    else:
+        notes.append(f"range {range_text(cast(Any, network).value_range)}, as published")
     whole: nn.Module = UnitRange(network)
     if hints.channels == "bgr":
         whole = BlueFirst(whole)

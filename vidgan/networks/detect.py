@@ -157,7 +157,9 @@ def _refuse_discriminator(state: State) -> None:
     """Name the usual mistake: a PatchGAN's first layers look like a generator's, its last gives a single channel."""
     weights = [tensor for name, tensor in state.items() if name.startswith("model.") and tensor.ndim == 4]
     if "model.0.weight" in state and weights and weights[0].shape[2] == 4 and weights[-1].shape[0] == 1:
-        raise InputError("these are the weights of a discriminator; give the generator's (..._net_G.pth)")
+        raise InputError(
+            "these are the weights of a discriminator; give the generator's (..._net_G.pth, ..._net_G_A.pth)"
+        )
 
 
 def _without_old_statistics(state: State, *, has_weight: bool) -> tuple[dict[str, Tensor], list[str]]:

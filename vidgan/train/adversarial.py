@@ -41,7 +41,8 @@ def patch_nce(found: Sequence[Tensor], wanted: Sequence[Tensor], temperature: fl
     """
     losses = []
     for query_NPC, key_NPC in zip(found, wanted, strict=True):
-        logits_NPP = query_NPC @ key_NPC.detach().transpose(1, 2) / temperature
+        with torch.autocast(query_NPC.device.type, enabled=False):
+            logits_NPP = query_NPC.float() @ key_NPC.detach().float().transpose(1, 2) / temperature
         own = torch.arange(logits_NPP.shape[1], device=logits_NPP.device).expand(logits_NPP.shape[:2])
         losses.append(F.cross_entropy(logits_NPP.flatten(0, 1), own.flatten()))
     return torch.stack(losses).mean()

@@ -75,7 +75,7 @@ def train_cyclegan(
     critics = {way: initialise(PatchGAN(width=config.discriminator_width)).to(device) for way in generators}
     averages = {way: moving_average(network, config.average) for way, network in generators.items()}
     playing, judging = Learner([*generators.values()], config), Learner([*critics.values()], config)
-    pools = {way: ImagePool(config.pool, config.seed + number) for number, way in enumerate(generators)}
+    pools = {way: ImagePool(config.pool, config.seed, stream=2 + number) for number, way in enumerate(generators)}
     crops = [
         Domain(images=images, crop=config.crop, seed=config.seed, stream=n) for n, images in enumerate(material.learnt)
     ]
@@ -104,13 +104,14 @@ def train_cyclegan(
             curves = onlooker.look(step)
             with config.autocast(device):
                 for way, real in ((A_TO_B, b), (B_TO_A, a)):
-                    fake = pools[way].swap(run.gather(fakes[way].detach()), step)[share]
+                    fakes_now = run.gather(fakes[way].detach())
+                    fake = (pools[way].swap(fakes_now, step) if is_good else fakes_now)[share]
                     scores = critics[way](real), critics[way](fake)
                     losses[f"critic_{way}"] = judgement(*scores, least_squares)
                     curves |= onlooker.judged(step, way, *scores)
             is_good &= judging.learn(run, losses[f"critic_{A_TO_B}"] + losses[f"critic_{B_TO_A}"])
             curves |= onlooker.learnt(step, {"generators": playing, "discriminators": judging})
-            for way, average in averages.items():
+            for way, average in averages.items() if is_good else ():
                 average.update_parameters(generators[way])
             run.finish_step(step, losses, is_good=is_good, curves=curves)
     return finished(averages[A_TO_B]), finished(averages[B_TO_A])

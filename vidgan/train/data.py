@@ -36,7 +36,10 @@ def read_image(path: Path) -> NDArray[np.uint8]:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    try:
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB)
+    except cv2.error:  # more pixels than OpenCV takes
+        image = None
     if image is None:
         raise InputError(f"{path}: not a picture that can be read")
     return image.astype(np.uint8, copy=False)
@@ -113,7 +116,8 @@ def files_of(source: Path) -> list[Path]:
         InputError: there is no such file or folder.
     """
     if source.is_dir():
-        return sorted(p for p in source.rglob("*") if p.suffix.lower() in OPENCV_SUFFIXES | VIDEO_SUFFIXES)
+        found = (p for p in source.rglob("*") if p.suffix.lower() in OPENCV_SUFFIXES | VIDEO_SUFFIXES)
+        return sorted(p for p in found if p.is_file())
     if not source.exists():
         raise InputError(f"{source}: no such file or folder of pictures")
     return [source]
@@ -130,7 +134,10 @@ def read_moments_of(path: Path) -> list[Moment]:
         return read_moments(path)
     # OpenCV paints the missing part of such a file grey. A thumbnail, which ends too, stands in the first half.
     if suffix in (".jpg", ".jpeg"):
-        contents = path.read_bytes()
+        try:
+            contents = path.read_bytes()
+        except OSError as error:
+            raise InputError(f"{path}: can't be read ({error.strerror})") from error
         if contents.rfind(_END_OF_JPEG) < len(contents) // 2:
             raise InputError(f"{path}: the file is cut short")
     return [Moment(image=read_image(path))]

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vidgan.errors import InputError
+from vidgan.picture import resized
 from vidgan.train.data import files_of, read_moments_of, to_tensor
 
 log = logging.getLogger(__name__)
@@ -22,6 +23,8 @@ HELD_BACK_EVERY, MOST_HELD_BACK = 10, 50
 """One file in so many is kept for judging, where nothing else is given for that; and how many at most."""
 _ROUNDED = 0.02
 """The two pictures of a pair may differ so much in their proportions, as a fraction."""
+_LONGEST = 16
+"""The long side of a picture may be so many times the short one: resized, thinner ones would fill the memory."""
 _WHOLE = slice(None)
 
 Images = list[NDArray[np.uint8]]
@@ -65,12 +68,13 @@ class Files:
     """One, or several frames of a video."""
 
 
-def read_domain(source: Path, side: int) -> list[Files]:
+def read_domain(source: Path, side: int, *, are_pairs: bool = False) -> list[Files]:
     """Read a folder or file; what can't be read is left out, said in the log.
 
     Args:
         source: pictures and videos, or one of them.
         side: the short side that all are resized to, in pixels.
+        are_pairs: pictures show A on their left half and B on their right one; they become pictures of six channels.
 
     Raises:
         InputError: it isn't there, or nothing in it can be read.
@@ -78,7 +82,11 @@ def read_domain(source: Path, side: int) -> list[Files]:
     found = []
     for path in files_of(source):
         try:
-            images = [with_short_side(moment.image, side) for moment in read_moments_of(path)]
+            images = [moment.image for moment in read_moments_of(path)]
+            # Cut first: resized first, each half would bleed into the other.
+            images = [_halved(image, path) for image in images] if are_pairs else images
+            _check_proportions(images[0], path)
+            images = [with_short_side(image, side) for image in images]
         except InputError as error:
             log.warning("left out: %s", error)
             continue
@@ -101,10 +109,7 @@ def read_pairs(a: Path, b: Path | None, side: int) -> list[Files]:
         InputError: a folder isn't there, or there is no pair in them.
     """
     if b is None:
-        halves = [_halved(files, a) for files in read_domain(a, side)]
-        return [
-            Files(name=files.name, images=[with_short_side(image, side) for image in files.images]) for files in halves
-        ]
+        return read_domain(a, side, are_pairs=True)
     first, second = ({files.name: files for files in read_domain(source, side)} for source in (a, b))
     for source, names in ((a, first.keys() - second.keys()), (b, second.keys() - first.keys())):
         if names:
@@ -151,17 +156,20 @@ def with_short_side(image_HWC: NDArray[np.uint8], side: int) -> NDArray[np.uint8
     return np.concatenate([cv2.resize(half, size, interpolation=method) for half in halves], axis=2, dtype=np.uint8)
 
 
-def _halved(files: Files, source: Path) -> Files:
-    images = []
-    for image in files.images:
-        half = image.shape[1] // 2
-        if half < image.shape[0] // 2:
-            raise InputError(
-                f"{source}: {files.name} is {image.shape[1]}x{image.shape[0]}: a pair shows A on the left and B beside "
-                "it; give two folders if yours are separate"
-            )
-        images.append(np.concatenate((image[:, :half], image[:, half : 2 * half]), axis=2))
-    return Files(name=files.name, images=images)
+def _halved(image_HWC: NDArray[np.uint8], path: Path) -> NDArray[np.uint8]:
+    height, width = image_HWC.shape[:2]
+    half = width // 2
+    if half < height // 2:
+        raise InputError(
+            f"{path}: {width}x{height}: a pair shows A on the left and B beside it; or give a folder of each"
+        )
+    return np.concatenate((image_HWC[:, :half], image_HWC[:, half : 2 * half]), axis=2)
+
+
+def _check_proportions(image_HWC: NDArray[np.uint8], path: Path) -> None:
+    height, width = image_HWC.shape[:2]
+    if max(height, width) > _LONGEST * min(height, width):
+        raise InputError(f"{path}: {width}x{height} is too thin to learn from")
 
 
 def _joined(first: Files, second: Files) -> Files:
@@ -172,6 +180,5 @@ def _joined(first: Files, second: Files) -> Files:
         (height, width), (height_b, width_b) = a.shape[:2], b.shape[:2]
         if abs(width / height / (width_b / height_b) - 1) > _ROUNDED:
             raise InputError(f"{first.name}: A is {width}x{height}, B {width_b}x{height_b}: other proportions")
-        resized = cv2.resize(b, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-        images.append(np.concatenate((a, resized), axis=2))
+        images.append(np.concatenate((a, resized(b, width, height)), axis=2))
     return Files(name=first.name, images=images)

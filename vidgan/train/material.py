@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +57,8 @@ def find_places(sources: Sequence[Path], held_out: Sequence[Path] = ()) -> Place
     for path in (*sources, *held_out):
         if not path.exists():
             raise InputError(f"{path}: no such file or folder of pictures")
+    # The same folder typed in another way is the same run.
+    sources, held_out = ([Path(os.path.normpath(path.absolute())) for path in paths] for paths in (sources, held_out))
     if len(sources) == 1:
         root = sources[0]
         if (root / f"{LEARNT}A").is_dir() and (root / f"{LEARNT}B").is_dir():
@@ -100,7 +103,7 @@ def read_unpaired(config: TranslationConfig) -> Material:
         InputError: a domain is missing, or nothing in it can be read.
     """
     if config.b is None:
-        raise InputError(f"{config.a}: one folder; give domain A and domain B")
+        raise InputError(f"{config.a}: one folder; give domain A and domain B, or one that holds trainA and trainB")
     learnt, judged = [], []
     for source, held_out in ((config.a, config.held_out_a), (config.b, config.held_out_b)):
         files = read_domain(source, config.load_side)

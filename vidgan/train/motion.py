@@ -34,7 +34,8 @@ class Motion:
             share: which part of the batch.
         """
         count, side = shape
-        rng = torch.Generator().manual_seed(seed * 1_000_003 + step)
+        # Another start than the recipes' own choices of the same step.
+        rng = torch.Generator().manual_seed((seed * 1_000_003 + step) ^ 0x5EED)
         flow = random_flow(count, side, rng)[share]
         return cls(flow=flow, noise=torch.randn((count, 3, side, side), generator=rng)[share] * noise)
 

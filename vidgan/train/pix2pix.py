@@ -104,7 +104,8 @@ def train_pix2pix(
             is_good &= judging.learn(run, losses["critic"])
             curves = onlooker.look(step) | onlooker.judged(step, "a2b", *(score.sigmoid() for score in scores))
             curves |= onlooker.learnt(step, {"generator": playing, "discriminator": judging})
-            average.update_parameters(generator)
+            if is_good:
+                average.update_parameters(generator)
             run.finish_step(step, losses, is_good=is_good, curves=curves)
     return (finished(average),)
 

@@ -14,9 +14,15 @@ class ImagePool:
     goes on as if it had never stopped.
     """
 
-    def __init__(self, size: int, seed: int) -> None:
-        """Make an empty pool; of `size` 0 it passes everything through."""
-        self.size, self.seed = size, seed
+    def __init__(self, size: int, seed: int, stream: int) -> None:
+        """Make an empty pool; of `size` 0 it passes everything through.
+
+        Args:
+            size: pictures it keeps.
+            seed: of the run.
+            stream: a number that neither another pool nor a domain of the run has: its choices are its own then.
+        """
+        self.size, self.seed, self.stream = size, seed, stream
         self.pictures: list[Tensor] = []
 
     def swap(self, fakes_NCHW: Tensor, step: int) -> Tensor:
@@ -28,7 +34,7 @@ class ImagePool:
         """
         if not self.size:
             return fakes_NCHW
-        rng = np.random.default_rng((self.seed, step))
+        rng = np.random.default_rng((self.seed, step, self.stream))
         given = []
         for fake in fakes_NCHW:
             if len(self.pictures) < self.size:

@@ -119,6 +119,10 @@ class Run:
         self.checkpoint, self.num_steps, self._pictures_name = checkpoint, num_steps, pictures_name
         self._parts, self._config, self._notes = parts, config, notes or {}
         _check_writable(checkpoint.parent)
+        if accelerator.is_main_process:
+            # Of runs that were killed while they saved.
+            for draft in checkpoint.parent.glob(f".{checkpoint.name}.*"):
+                draft.unlink(missing_ok=True)
         self.start, self._seconds_before = 0, 0.0
         if checkpoint.exists():
             self.start = load_checkpoint(checkpoint, parts, config)
@@ -169,6 +173,8 @@ class Run:
         if self._accelerator.num_processes == 1:
             return
         gradients = [p.grad for p in network.parameters() if p.grad is not None]
+        if not gradients:
+            return
         mean = self.mean(torch.cat([gradient.flatten() for gradient in gradients]))
         for gradient, values in zip(gradients, torch.split(mean, [g.numel() for g in gradients]), strict=True):
             gradient.copy_(values.view_as(gradient))
@@ -264,5 +270,5 @@ def _check_writable(folder: Path) -> None:
             pass
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise DiskFullError(f"{folder}: no space left; a run needs a few megabytes") from error
+            raise DiskFullError(f"{folder}: no space left; a run needs up to several hundred megabytes") from error
         raise SinkError(f"{folder}: can't be written ({error.strerror}); choose another folder with -o") from error

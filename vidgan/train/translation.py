@@ -88,7 +88,7 @@ class TranslationConfig:
         for name, lowest, highest in (
             ("constant_part", 0.0, 1.0),
             ("average", 0.0, 1.0),
-            ("temporal_weight", 0.0, math.inf),
+            ("temporal_weight", 0.0, 1e38),
             ("noise", 0.0, 1.0),
             ("learning_rate", 1e-9, 1.0),
         ):
@@ -154,6 +154,8 @@ class Learner:
             return min(1.0, (config.steps - step) / max(1.0, config.steps - constant))
 
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, fallen)
+        self._statistics = [buffer for network in networks for buffer in network.buffers()]
+        self._keep_statistics()
         self.gradient = torch.zeros(())
         """Length of the gradient of the last step, over all networks."""
 
@@ -168,7 +170,15 @@ class Learner:
         if is_good:
             self.optimiser.step()
             self.schedule.step()
+            self._keep_statistics()
+        else:
+            # Batch norms have taken the bad numbers in on the way forward.
+            for buffer, good in zip(self._statistics, self._good_statistics, strict=True):
+                buffer.copy_(good)
         return is_good
+
+    def _keep_statistics(self) -> None:
+        self._good_statistics = [buffer.clone() for buffer in self._statistics]
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
@@ -189,6 +199,8 @@ class Learner:
         """Take over such a state."""
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
+        # The networks have theirs by now: they are loaded before those who learn.
+        self._keep_statistics()
 
 
 def moving_average(network: nn.Module, part: float) -> AveragedModel:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from vidgan.networks.generators import StyleNet, count_parameters
 from vidgan.runtime.export import export_onnx
@@ -24,6 +25,7 @@ from vidgan.train.quality import Likeness, pair_figures, steadiness
 from vidgan.train.translation import TranslationConfig, make_generator, size_rule
 from vidgan.train.watch import diversity
 
+_ONE_TO_OTHER = re.compile(r"(\D+)2(\D+)")
 MOST_STEADIED = 24
 """Pictures that steadiness is measured on."""
 _EXPORT_SECONDS, _KID_SECONDS = 30.0, 0.5
@@ -113,7 +115,7 @@ def judge(direction: Direction, seed: int, features: Path | None = None) -> Judg
         figures |= {f"cycle_{name}": value for name, value in pair_figures(returned, direction.inputs).items()}
     some = torch.cat([to_tensor(image) for image in direction.inputs[:MOST_STEADIED]])
     figures |= steadiness(direction.network, some, seed)
-    untouched |= steadiness(_untouched, some, seed)
+    untouched |= steadiness(nn.Identity(), some, seed)
     if len(results) > 1:
         figures["diversity"], untouched["diversity"] = (
             float(diversity(torch.cat([to_tensor(image) for image in images])))
@@ -130,10 +132,6 @@ def translate(network: nn.Module, images: Images) -> Images:
             levels = (network(to_tensor(image))[0] * 255).round().clamp(0, 255).to(torch.uint8)
             made.append(np.ascontiguousarray(levels.permute(1, 2, 0).numpy()))
     return made
-
-
-def _untouched(x_NCHW: Tensor) -> Tensor:
-    return x_NCHW
 
 
 def publish_direction(
@@ -170,7 +168,7 @@ def publish_direction(
     card = {
         "name": direction.name,
         "title": title_of(direction.name),
-        "description": direction.description or direction.name.replace("2", " to ", 1),
+        "description": direction.description or _describe(direction.name),
         "licence": licence,
         "size_multiple": multiple,
         "minimum_size": least,
@@ -195,6 +193,11 @@ def publish_direction(
 
 
 def names_of_ways(name: str) -> tuple[str, str]:
-    """Return the names of both directions: `aerial2map` and `map2aerial`; `NAME` and `NAME-back` where it has no 2."""
-    first, two, second = name.partition("2")
-    return (name, f"{second}2{first}") if two and first and second else (name, f"{name}-back")
+    """Return the names of both directions: `aerial2map` and `map2aerial`; `NAME` and `NAME-back` of others."""
+    match = _ONE_TO_OTHER.fullmatch(name)
+    return (name, f"{match[2]}2{match[1]}") if match and match[1] != match[2] else (name, f"{name}-back")
+
+
+def _describe(name: str) -> str:
+    match = _ONE_TO_OTHER.fullmatch(name)
+    return f"{match[1]} to {match[2]}" if match else name

@@ -137,16 +137,33 @@ def test_pairs_in_one_picture_are_cut_in_the_middle_and_may_be_resized(tmp_path)
     (pair,) = read_pairs(tmp_path, None, 30)
     assert (pair.images[0][..., :3] == image).all()
     assert (pair.images[0][..., 3:] == 255 - image).all()
-    (smaller,) = read_pairs(tmp_path, None, 15)
-    assert smaller.images[0].shape == (15, 20, 6)
-    assert np.abs(smaller.images[0][..., :3].astype(int) + smaller.images[0][..., 3:] - 255).max() <= 1
+    (other,) = read_pairs(tmp_path, None, 43)
+    assert other.images[0].shape == (43, 57, 6)
+    # The halves don't bleed into each other where they meet.
+    assert np.abs(other.images[0][..., :3].astype(int) + other.images[0][..., 3:] - 255).max() <= 1
+
+
+def test_a_single_picture_among_pairs_is_left_out(tmp_path, caplog):
+    cv2.imwrite(str(tmp_path / "pair.png"), picture(30, 60))
+    cv2.imwrite(str(tmp_path / "tall.png"), picture(60, 30))
+    assert [pair.name for pair in read_pairs(tmp_path, None, 16)] == ["pair"]
+    assert "tall.png: 30x60" in caplog.text
+
+
+def test_odd_entries_of_a_folder_are_left_out(domain, caplog):
+    cv2.imwrite(str(domain / "good.png"), picture(20, 20))
+    cv2.imwrite(str(domain / "thin.png"), picture(2, 100))
+    (domain / "folder.jpg").mkdir()
+    (domain / "dangling.jpg").symlink_to(domain / "nothing")
+    assert [files.name for files in read_domain(domain, 16)] == ["good"]
+    assert "thin.png: 100x2 is too thin" in caplog.text
 
 
 def test_a_single_picture_is_no_pair(tmp_path, one_line):
     cv2.imwrite(str(tmp_path / "tall.png"), picture(60, 30))
     with pytest.raises(InputError) as caught:
         read_pairs(tmp_path, None, 16)
-    one_line(caught.value, "tall", "give two folders")
+    one_line(caught.value, tmp_path)
 
 
 def test_folders_without_a_common_name_are_no_pairs(tmp_path, one_line):

@@ -72,7 +72,15 @@ def test_both_ways_are_judged_by_each_other_and_one_alone_is_not():
 
 @pytest.mark.parametrize(
     ("name", "back"),
-    [("aerial2map", "map2aerial"), ("maps", "maps-back"), ("2map", "2map-back"), ("a2b2c", "b2c2a"), ("x2", "x2-back")],
+    [
+        ("aerial2map", "map2aerial"),
+        ("maps", "maps-back"),
+        ("2map", "2map-back"),
+        ("a2b2c", "a2b2c-back"),
+        ("x2", "x2-back"),
+        ("h264map", "h264map-back"),
+        ("a2a", "a2a-back"),
+    ],
 )
 def test_ways_are_named_after_each_other(name, back):
     assert names_of_ways(name) == (name, back)
