@@ -156,7 +156,7 @@ def test_a_budget_becomes_steps(folders, tmp_path):
     arguments = ("train", "pix2pix", *SMALL, folders / "wide", "-o", tmp_path, "--budget", "4s")
     done = vidgan(*arguments)
     assert done.returncode == 0, done.stderr
-    assert b"4 seconds are" in done.stderr
+    assert b"steps are left in 4 seconds here" in done.stderr
     assert find_style(tmp_path / "wide").card["training"]["steps"] >= 1
 
 

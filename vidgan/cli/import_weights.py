@@ -56,13 +56,11 @@ def command(
     check_name(name, folder)
     own = style_folders()[0]
     target = folder or own / name
-    if not as_json:
-        print("exporting, and comparing with the original", file=sys.stderr)
     with as_input():
         options = ImportOptions(
             name=name, hints=parse_hints(hint or ()), licence=licence, description=description, overwrite=overwrite
         )
-        report = import_style(weights, target, options)
+        report = import_style(weights, target, options, progress=lambda words: print(words, file=sys.stderr))
     style = name if target.parent == own else str(target)
     if as_json:
         facts = {
@@ -75,7 +73,6 @@ def command(
         }
         print(json.dumps(facts))
         return
-    print(f"{report.path}: {report.words}", file=sys.stderr)
     for note in report.notes:
         print(f"note: {note}", file=sys.stderr)
     print(f"vidgan stylize IN.mp4 -o OUT.mp4 --style {shlex.quote(style)}")

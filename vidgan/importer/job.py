@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,7 +50,13 @@ class ImportReport:
     """Width and height must be at least this many pixels."""
 
 
-def import_style(weights: Path, folder: Path, options: ImportOptions) -> ImportReport:
+def import_style(
+    weights: Path,
+    folder: Path,
+    options: ImportOptions,
+    *,
+    progress: Callable[[str], None] = lambda _words: None,
+) -> ImportReport:
     """Make a style of a file of weights, or of an ONNX network.
 
     Args:
@@ -57,6 +64,7 @@ def import_style(weights: Path, folder: Path, options: ImportOptions) -> ImportR
             to pictures. Nothing in it is executed.
         folder: where `model.onnx` and `card.toml` go; made if missing.
         options: its name, and what is known about it.
+        progress: called with what was recognised, before that is exported and compared, which takes up to a minute.
 
     Raises:
         InputError: the file can't be used, or there is a style in `folder` already.
@@ -75,6 +83,7 @@ def import_style(weights: Path, folder: Path, options: ImportOptions) -> ImportR
     found = _find(weights, options.hints)
     for note in found.notes:
         logger.info("%s: %s", weights.name, note)
+    progress(f"{weights.name}: {found.words}; exporting, and comparing with the original")
     with weights.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     card = {
