@@ -10,9 +10,9 @@ CycleGAN's does, without blurring, and begins with its weights, N(0, 0.02).
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -22,11 +22,10 @@ from vidgan.networks.generators import StyleNet
 from vidgan.networks.patch_sampler import PatchSampler, choose_places
 from vidgan.networks.unit_range import UnitRange
 from vidgan.train.adversarial import judgement, least_squares, patch_nce, weighted
-from vidgan.train.domains import Domain
 from vidgan.train.material import Material
 from vidgan.train.motion import Motion
 from vidgan.train.onlooker import Onlooker
-from vidgan.train.run import Run, RunOptions, open_accelerator
+from vidgan.train.run import RunOptions, open_accelerator
 from vidgan.train.translation import (
     Learner,
     TranslationConfig,
@@ -94,26 +93,15 @@ def train_cut(
     sampler = initialise(PatchSampler(channels)).to(device)
     average = moving_average(generator, config.average)
     playing, judging = Learner([generator, sampler], config), Learner([critic], config)
-    crops = [
-        Domain(images=images, crop=config.crop, seed=config.seed, stream=n) for n, images in enumerate(material.learnt)
-    ]
-    shown = dict(zip("ab", crops, strict=True))
-    onlooker = Onlooker(config, {"a2b": generator}, shown, is_awake=accelerator.is_main_process)
-    networks: dict[str, Any] = {"generator": generator, "critic": critic, "sampler": sampler, "average": average}
-    run = Run(
-        checkpoint,
-        accelerator,
-        parts=networks | {"playing": playing, "judging": judging, "watch": onlooker.watch},
-        config=asdict(config),
-        num_steps=config.steps,
-        pictures=onlooker.grid,
-        options=options,
-    )
+    crops = material.domains(config)
+    onlooker = Onlooker(config, {"a2b": generator}, crops)
+    parts = {"generator": generator, "critic": critic, "sampler": sampler, "average": average}
+    run = onlooker.open_run(checkpoint, accelerator, {**parts, "playing": playing, "judging": judging}, options)
     share, weights = run.share(config.batch), _weights(config)
     with run:
         for step in run.steps():
             seed_step(config.seed, step)
-            a, b = (domain.batch(step, config.batch, share).to(device) for domain in crops)
+            a, b = (domain.batch(step, config.batch, share).to(device) for domain in crops.values())
             motion = Motion.of_step(config.seed, step, (config.batch, config.crop), config.noise, share).to(device)
             with config.autocast(device), judging.frozen():
                 losses, fake = _play(config, (generator, critic, sampler), (a, b), motion)

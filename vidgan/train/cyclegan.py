@@ -9,7 +9,7 @@ made noisy must come out as the moved result.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,12 +17,11 @@ from torch import Tensor, nn
 
 from vidgan.networks.discriminator import PatchGAN, initialise
 from vidgan.train.adversarial import judgement, least_squares, weighted
-from vidgan.train.domains import Domain
 from vidgan.train.material import Material
 from vidgan.train.motion import Motion
 from vidgan.train.onlooker import Onlooker
 from vidgan.train.pool import ImagePool
-from vidgan.train.run import Run, RunOptions, open_accelerator
+from vidgan.train.run import RunOptions, open_accelerator
 from vidgan.train.translation import (
     Learner,
     TranslationConfig,
@@ -76,27 +75,15 @@ def train_cyclegan(
     averages = {way: moving_average(network, config.average) for way, network in generators.items()}
     playing, judging = Learner([*generators.values()], config), Learner([*critics.values()], config)
     pools = {way: ImagePool(config.pool, config.seed, stream=2 + number) for number, way in enumerate(generators)}
-    crops = [
-        Domain(images=images, crop=config.crop, seed=config.seed, stream=n) for n, images in enumerate(material.learnt)
-    ]
-    shown = dict(zip("ab", crops, strict=True))
-    onlooker = Onlooker(config, generators, shown, is_awake=accelerator.is_main_process)
-    run = Run(
-        checkpoint,
-        accelerator,
-        parts=by_way(generator=generators, critic=critics, average=averages, pool=pools)
-        | {"playing": playing, "judging": judging, "watch": onlooker.watch},
-        config=asdict(config),
-        num_steps=config.steps,
-        pictures=onlooker.grid,
-        pictures_name="there_and_back",
-        options=options,
-    )
+    crops = material.domains(config)
+    onlooker = Onlooker(config, generators, crops)
+    parts = by_way(generator=generators, critic=critics, average=averages, pool=pools)
+    run = onlooker.open_run(checkpoint, accelerator, parts | {"playing": playing, "judging": judging}, options)
     share, weights = run.share(config.batch), _weights(config)
     with run:
         for step in run.steps():
             seed_step(config.seed, step)
-            a, b = (domain.batch(step, config.batch, share).to(device) for domain in crops)
+            a, b = (domain.batch(step, config.batch, share).to(device) for domain in crops.values())
             motion = Motion.of_step(config.seed, step, (config.batch, config.crop), config.noise, share).to(device)
             with config.autocast(device), judging.frozen():
                 losses, fakes = _play(config, generators, critics, {A_TO_B: (a, b), B_TO_A: (b, a)}, motion)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidgan.errors import InputError
-from vidgan.train.domains import Files, Images, hold_back, images_of, read_domain, read_pairs, with_short_side
+from vidgan.train.domains import Domain, Files, Images, hold_back, images_of, read_domain, read_pairs, with_short_side
 from vidgan.train.translation import TranslationConfig
 
 LEARNT, HELD_OUT = "train", ("val", "test")
@@ -90,6 +90,14 @@ class Material:
     """Of A and of B. Of pairs the first has six channels, and the second is empty."""
     judged: tuple[Images, Images]
     """Squares `(S, S, 3)` of A and of B, S being the configuration's `judged_side`. Of pairs, in the same order."""
+
+    def domains(self, config: TranslationConfig) -> dict[str, Domain]:
+        """Return crops of the pictures to learn on, of domains `a` and `b`."""
+        named = zip("ab", self.learnt, strict=True)
+        return {
+            name: Domain(images=images, crop=config.crop, seed=config.seed, stream=stream)
+            for stream, (name, images) in enumerate(named)
+        }
 
     def steps_of(self, epochs: float, batch: int) -> int:
         """Return how many steps show every picture of the larger domain so often."""

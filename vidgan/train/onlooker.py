@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 
 from vidgan.train.domains import Domain
+from vidgan.train.run import Run, RunOptions
 from vidgan.train.translation import Learner, TranslationConfig
 from vidgan.train.watch import Watch
 
@@ -23,12 +28,7 @@ class Onlooker:
     """Sees what generators make of fixed pictures. Nothing of it changes the training."""
 
     def __init__(
-        self,
-        config: TranslationConfig,
-        generators: Mapping[str, nn.Module],
-        crops: Mapping[str, Domain],
-        *,
-        is_awake: bool,
+        self, config: TranslationConfig, generators: Mapping[str, nn.Module], crops: Mapping[str, Domain]
     ) -> None:
         """Choose the pictures.
 
@@ -36,11 +36,25 @@ class Onlooker:
             config: of the run.
             generators: by direction, `a2b` and where there is one `b2a`.
             crops: pictures of domain `a` and `b`.
-            is_awake: in one process of a run only.
         """
-        self._config, self._generators, self._is_awake = config, generators, is_awake
-        self.watch = Watch()
+        self._config, self._generators = config, generators
+        self.watch, self._is_awake = Watch(), True
         self._pictures = {name: domain.batch(_SHOWN_STEP, PICTURES) for name, domain in crops.items()}
+
+    def open_run(
+        self, checkpoint: Path, accelerator: Accelerator, parts: Mapping[str, Any], options: RunOptions | None
+    ) -> Run:
+        """Open the run that is looked at, in one of its processes only; the watch becomes one of its `parts`."""
+        self._is_awake = accelerator.is_main_process
+        return Run(
+            checkpoint,
+            accelerator,
+            parts={**parts, "watch": self.watch},
+            config=asdict(self._config),
+            num_steps=self._config.steps,
+            pictures=self.grid,
+            options=options,
+        )
 
     def look(self, step: int) -> dict[str, float]:
         """Return how different the generators' pictures are, if it is time; warns in the log."""

@@ -7,9 +7,8 @@ temporal term that needs no video: a picture that is moved and made noisy must c
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +19,7 @@ from vidgan.train.domains import Domain
 from vidgan.train.material import Material
 from vidgan.train.motion import Motion
 from vidgan.train.onlooker import Onlooker
-from vidgan.train.run import Run, RunOptions, open_accelerator
+from vidgan.train.run import RunOptions, open_accelerator
 from vidgan.train.translation import (
     Learner,
     TranslationConfig,
@@ -75,17 +74,9 @@ def train_pix2pix(
     playing, judging = Learner([generator], config), Learner([critic], config)
     crops = Domain(images=material.learnt[0], crop=config.crop, seed=config.seed)
     shown = {"a": replace(crops, channels=(0, 3)), "b": replace(crops, channels=(3, 6))}
-    networks: dict[str, Any] = {"generator": generator, "critic": critic, "average": average}
-    onlooker = Onlooker(config, {"a2b": generator}, shown, is_awake=accelerator.is_main_process)
-    run = Run(
-        checkpoint,
-        accelerator,
-        parts=networks | {"playing": playing, "judging": judging, "watch": onlooker.watch},
-        config=asdict(config),
-        num_steps=config.steps,
-        pictures=onlooker.grid,
-        options=options,
-    )
+    onlooker = Onlooker(config, {"a2b": generator}, shown)
+    parts = {"generator": generator, "critic": critic, "average": average}
+    run = onlooker.open_run(checkpoint, accelerator, {**parts, "playing": playing, "judging": judging}, options)
     share = run.share(config.batch)
     weights = {"adversarial": 1.0, "l1": config.l1_weight, "temporal": config.temporal_weight}
     weights = {name: weight for name, weight in weights.items() if weight}

@@ -104,11 +104,6 @@ def pair_figures(results: Sequence[Image], targets: Sequence[Image]) -> dict[str
     return dict(zip(("l1", "psnr", "ssim"), map(float, means), strict=True))
 
 
-def set_figures(results: Sequence[Image], targets: Sequence[Image], features: Path | None = None) -> dict[str, float]:
-    """Say how much `results` look like `targets` as a whole; see `Likeness`, which can be asked more than once."""
-    return Likeness(targets, features).of(results)
-
-
 class Likeness:
     """How much sets of pictures look like one set, where no picture has its own counterpart.
 

