@@ -17,7 +17,8 @@ what these commands wrote, each about an hour on two cores or less:
         --generator video --crop 192 --load-size 480 --temporal-weight 5 --name van-gogh --steps 6000 -o STYLES
 
 `--photos` are all photographs, of which each third was held out (`held_out.py`); `--paintings` the five learnt
-from. With so few, `kid_vgg` compares squares of 192 pixels of the pictures at 480 across.
+from. (When van-gogh was trained, fastcut's step size fell from the middle of the run on, not from three quarters.) With
+so few, `kid_vgg` compares squares of 192 pixels of the pictures at 480 across.
 
 Their cards are kept beside the figures, in `results/cards`. Styles are run as users run them, by OpenVINO. Each is
 compared with two baselines, the picture as it is and the mean of all training pictures of the target:
