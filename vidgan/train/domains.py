@@ -110,7 +110,7 @@ def read_pairs(a: Path, b: Path | None, side: int) -> list[Files]:
     """
     if b is None:
         return read_domain(a, side, are_pairs=True)
-    first, second = ({files.name: files for files in read_domain(source, side)} for source in (a, b))
+    first, second = (_by_name(read_domain(source, side), source) for source in (a, b))
     for source, names in ((a, first.keys() - second.keys()), (b, second.keys() - first.keys())):
         if names:
             log.warning("left out: %s: %d without a partner, such as %s", source, len(names), min(names))
@@ -123,6 +123,15 @@ def read_pairs(a: Path, b: Path | None, side: int) -> list[Files]:
     if not pairs:
         raise InputError(f"{a}, {b}: no pairs: the pictures of one thing must have the same name and proportions")
     return pairs
+
+
+def _by_name(found: Sequence[Files], source: Path) -> dict[str, Files]:
+    names: dict[str, Files] = {}
+    for files in found:
+        if files.name in names:
+            log.warning("left out: %s: a second %s, of another kind of file", source, files.name)
+        names.setdefault(files.name, files)
+    return names
 
 
 def hold_back(files: Sequence[Files]) -> tuple[list[Files], list[Files]]:

@@ -143,6 +143,16 @@ def test_pairs_in_one_picture_are_cut_in_the_middle_and_may_be_resized(tmp_path)
     assert np.abs(other.images[0][..., :3].astype(int) + other.images[0][..., 3:] - 255).max() <= 1
 
 
+def test_of_two_files_of_one_name_the_first_is_taken_and_that_is_said(tmp_path, caplog):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        cv2.imwrite(str(tmp_path / folder / "0.png"), picture(20, 20))
+    cv2.imwrite(str(tmp_path / "a" / "0.bmp"), 255 - picture(20, 20))
+    (pair,) = read_pairs(tmp_path / "a", tmp_path / "b", 20)
+    assert np.abs(pair.images[0][..., :3].astype(int) + pair.images[0][..., 3:] - 255).max() == 0
+    assert "a second 0" in caplog.text
+
+
 def test_a_single_picture_among_pairs_is_left_out(tmp_path, caplog):
     cv2.imwrite(str(tmp_path / "pair.png"), picture(30, 60))
     cv2.imwrite(str(tmp_path / "tall.png"), picture(60, 30))
