@@ -106,7 +106,7 @@ def test_what_comes_back_is_better_with_the_cycle_loss(start):
         there, back = start("cyclegan", f"{weight}", cycle_weight=weight, **settings)
         with torch.no_grad():
             errors.append((back(there(x)) - x).abs().mean())
-    assert errors[1] < 0.7 * errors[0], errors
+    assert errors[1] < 0.85 * errors[0], errors
 
 
 def test_a_run_that_is_made_to_collapse_is_warned_of(start, caplog):
