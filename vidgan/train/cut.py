@@ -4,8 +4,8 @@ One generator and one discriminator (LSGAN). The content survives because each p
 the other patches of the same picture by its own source: PatchNCE, on features of the generator's own encoder. CUT asks
 the same of pictures of the target domain, which should stay as they are; FastCUT leaves that out, weighs PatchNCE ten
 times as much, and mirrors pictures. Half as many networks as CycleGAN, and a few paintings are enough for the target.
-Beyond the publication, the temporal term that needs no video. Other than there, the generator samples down and up as
-CycleGAN's does, without blurring, and begins with its weights, N(0, 0.02).
+Beyond the publication, the temporal term that needs no video. Other than there, the generator begins with CycleGAN's
+weights, N(0, 0.02).
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from vidgan.train.translation import (
 
 PATCHES = 256
 """Places of a picture that are compared."""
-_RESNET_LAYERS = (0, 4, 7, 10, 14)
-"""Where features are taken, as published: the picture, both convolutions with stride 2, first and fifth block."""
+_RESNET_LAYERS = (0, 4, 8, 12, 16)
+"""Where features are taken, as published: the picture, both convolutions to more channels, first and fifth block."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +85,7 @@ def train_cut(
     accelerator = open_accelerator()
     device = accelerator.device
     torch.manual_seed(config.seed)
-    generator = make_generator(config).to(device)
+    generator = make_generator(config, is_blurred=True).to(device)
     critic = initialise(PatchGAN(width=config.discriminator_width)).to(device)
     with torch.no_grad():
         probe = encode(generator, torch.zeros(1, 3, config.crop, config.crop, device=device))

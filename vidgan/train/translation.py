@@ -120,13 +120,16 @@ def size_rule(generator: str) -> tuple[int, int]:
     return StyleNet.size_multiple, StyleNet.minimum_size
 
 
-def make_generator(config: TranslationConfig, *, norm: str = "instance", dropout: bool = False) -> nn.Module:
+def make_generator(
+    config: TranslationConfig, *, norm: str = "instance", dropout: bool = False, is_blurred: bool = False
+) -> nn.Module:
     """Make a generator of pictures in 0..1 with random weights.
 
     Args:
         config: which one.
         norm: "instance" or "batch"; `video` has its own.
         dropout: in the published ones.
+        is_blurred: a ResNet samples down and up with blurring, as CUT's does; else up by resize-convolutions.
     """
     kind = config.generator
     if kind == "video":
@@ -134,9 +137,11 @@ def make_generator(config: TranslationConfig, *, norm: str = "instance", dropout
     width: dict[str, Any] = {} if config.width is None else {"width": config.width}
     options: dict[str, Any] = {"norm": norm, "dropout": dropout, **width}
     if kind.startswith("resnet"):
-        network: nn.Module = ResNetGenerator(num_blocks=int(kind.removeprefix("resnet")), upsample="resize", **options)
+        sampling: dict[str, Any] = {"upsample": "blur", "downsample": "blur"} if is_blurred else {"upsample": "resize"}
+        network: nn.Module = ResNetGenerator(num_blocks=int(kind.removeprefix("resnet")), **sampling, **options)
     else:
-        network = UNetGenerator(num_downs=int(math.log2(int(kind.removeprefix("unet")))), **options)
+        num_downs = int(math.log2(int(kind.removeprefix("unet"))))
+        network = UNetGenerator(num_downs=num_downs, upsample="resize", **options)
     return UnitRange(initialise(network))
 
 

@@ -154,7 +154,7 @@ def test_another_configuration_is_refused(start, one_line):
 @pytest.mark.parametrize("generator", ["resnet9", "resnet6", "video"])
 def test_compared_features_reach_from_the_picture_to_deep_inside(tmp_path, generator):
     config = CutConfig(a=tmp_path, b=tmp_path, steps=1, generator=generator, width=4)
-    network = make_generator(config)
+    network = make_generator(config, is_blurred=True)
     features = encode(network, torch.rand(1, 3, 64, 64))
     assert features[0].shape[1] == 3
     assert features[-1].shape[1:] == ((4, 16, 16) if generator == "video" else (16, 16, 16))

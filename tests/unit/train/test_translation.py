@@ -75,7 +75,9 @@ def test_generators_are_the_published_ones_with_resize_convolutions(tmp_path):
     resnet = make_generator(configure(tmp_path, generator="resnet9", width=8)).network
     assert isinstance(resnet, ResNetGenerator)
     assert not [m for m in resnet.modules() if isinstance(m, nn.ConvTranspose2d)]
-    assert isinstance(make_generator(configure(tmp_path, generator="unet256", width=8)).network, UNetGenerator)
+    unet = make_generator(configure(tmp_path, generator="unet256", width=8)).network
+    assert isinstance(unet, UNetGenerator)
+    assert not [m for m in unet.modules() if isinstance(m, nn.ConvTranspose2d)]
     video = make_generator(configure(tmp_path, generator="video"))
     assert isinstance(video, StyleNet)
     assert video.width == 32
