@@ -52,7 +52,7 @@ from torch import Tensor
 from vidgan.picture import resized
 from vidgan.styles import CARD_NAME, find_style
 from vidgan.stylizer import Stylizer
-from vidgan.train.data import files_of, read_image, to_tensor
+from vidgan.train.data import files_of, read_image, to_levels, to_tensor
 from vidgan.train.domains import with_short_side
 from vidgan.train.quality import Likeness, pair_figures, steadiness
 
@@ -204,8 +204,7 @@ def as_network(translate: Translate) -> Callable[[Tensor], Tensor]:
     """Make a function of tensors `(1, 3, H, W)` in 0..1 of one of pictures."""
 
     def network(x_NCHW: Tensor) -> Tensor:
-        levels = (x_NCHW[0] * 255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)
-        return to_tensor(translate(np.ascontiguousarray(levels.numpy())))
+        return to_tensor(translate(to_levels(x_NCHW)[0].numpy()))
 
     return network
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vidgan.cli import values
 from vidgan.cli.names import check_free, check_name
-from vidgan.cli.training import FINE, RESULT, TIME, Course, need_one_length, need_packages, run_course
+from vidgan.cli.training import FINE, RESULT, TIME, Course, minutes_of, need_one_length, need_packages, run_course
 from vidgan.errors import InputError
 
 if TYPE_CHECKING:
@@ -114,19 +114,19 @@ def command(
     name = name or re.sub(r"[^\w.-]+", "-", f"{resolve_style(teacher).name}-{size}")
     check_name(name, folder)
     width, num_blocks = SIZES[size]
-    chosen: dict[str, Any] = {
-        "output_weight": output_weight,
-        "structure_weight": structure_weight,
-        "feature_weight": feature_weight,
-        "channel_weight": channel_weight,
-        "temporal_weight": temporal_weight,
-        "variation_weight": variation_weight,
-        "learning_rate": learning_rate,
-        "batch": batch,
-        "crop": crop,
-        "seed": seed,
-        "steps": steps,
-    }
+    chosen = values.given(
+        output_weight=output_weight,
+        structure_weight=structure_weight,
+        feature_weight=feature_weight,
+        channel_weight=channel_weight,
+        temporal_weight=temporal_weight,
+        variation_weight=variation_weight,
+        learning_rate=learning_rate,
+        batch=batch,
+        crop=crop,
+        seed=seed,
+        steps=steps,
+    )
     with values.as_input():
         config = DistilConfig(
             teacher=teacher,
@@ -134,7 +134,7 @@ def command(
             held_out=values.absolute(held_out or ()),
             width=width,
             num_blocks=num_blocks,
-            **{key: value for key, value in chosen.items() if value is not None},
+            **chosen,
         )
         seconds = values.duration(budget, "--budget")
         _distil(config, _Result(name, folder, licence, description), seconds, save_every)
@@ -154,7 +154,6 @@ def _distil(config: DistilConfig, result: _Result, seconds: float | None, save_e
 
     from vidgan.styles import find_style, style_folders
     from vidgan.train.budget import plan_steps
-    from vidgan.train.checkpoint import seconds_of
     from vidgan.train.distil import train_distil
     from vidgan.train.distil_publish import PUBLISHING_SECONDS, publish_distilled
 
@@ -194,7 +193,7 @@ def _distil(config: DistilConfig, result: _Result, seconds: float | None, save_e
         name=result.name,
         licence=result.licence,
         description=result.description,
-        notes={"minutes": round(seconds_of(checkpoint) / 60, 1)} if checkpoint.exists() else None,
+        notes=minutes_of(checkpoint),
     )
     found = find_style(folder).card["measured"]
     print(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from vidgan.cli import values, weights
 from vidgan.cli.names import check_free, check_name
-from vidgan.cli.training import FINE, LOOK, RESULT, TIME, Course, need_one_length, need_packages, run_course
+from vidgan.cli.training import FINE, LOOK, RESULT, TIME, Course, minutes_of, need_one_length, need_packages, run_course
 from vidgan.errors import InputError
 
 if TYPE_CHECKING:
@@ -106,16 +106,16 @@ def command(
     name = name or paintings[0].stem
     check_name(name, folder)
     width, num_blocks = SIZES[size]
-    chosen: dict[str, Any] = {
-        "style_weight": style_weight,
-        "style_scale": style_scale,
-        "clip_weight": clip_weight,
-        "learning_rate": learning_rate,
-        "batch": batch,
-        "crop": crop,
-        "seed": seed,
-        "steps": steps,
-    }
+    chosen = values.given(
+        style_weight=style_weight,
+        style_scale=style_scale,
+        clip_weight=clip_weight,
+        learning_rate=learning_rate,
+        batch=batch,
+        crop=crop,
+        seed=seed,
+        steps=steps,
+    )
     with values.as_input():
         seconds = values.duration(budget, "--budget")
         config = StyleConfig(
@@ -126,7 +126,7 @@ def command(
             features=weights.find_features(features),
             start_from=start_from,
             teacher=teacher,
-            **{key: value for key, value in chosen.items() if value is not None},
+            **chosen,
         )
         _train(config, _Result(name, folder, licence, description), seconds, save_every)
 
@@ -143,7 +143,6 @@ def _train(config: StyleConfig, result: _Result, seconds: float | None, save_eve
     from dataclasses import replace
 
     from vidgan.styles import find_style, style_folders
-    from vidgan.train.checkpoint import seconds_of
     from vidgan.train.publish import publish_style
     from vidgan.train.style import family_of, train_style
     from vidgan.train.style_budget import plan_style
@@ -175,7 +174,7 @@ def _train(config: StyleConfig, result: _Result, seconds: float | None, save_eve
         licence=result.licence,
         description=result.description,
         family=family_of(config, checkpoint),
-        notes={"minutes": round(seconds_of(checkpoint) / 60, 1)} if checkpoint.exists() else None,
+        notes=minutes_of(checkpoint),
     )
     style = find_style(folder)
     print(f"{style.path}: use it with --style {result.name if folder.parent == own else folder}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vidgan.cli import weights
+from vidgan.cli import values, weights
 from vidgan.cli.training import FINE, RESULT, TIME, need_packages
 from vidgan.cli.translation import Length, Recipe, Result, run_translation
 from vidgan.errors import InputError
@@ -146,11 +146,20 @@ def cyclegan(
     torchrun --standalone --nproc_per_node 4 -m vidgan.cli.main train cyclegan horses/ zebras/ --batch 4
     """
     need_packages("training")
-    given: dict[str, Any] = {"cycle_weight": cycle_weight, "identity_weight": identity_weight, "nce_weight": nce_weight}
-    given |= {"temporal_weight": temporal_weight, "learning_rate": learning_rate, "average": average, "seed": seed}
-    given |= {"width": width, "discriminator_width": discriminator_width, "batch": batch}
-    given |= {"crop": crop, "load_size": load_size}
-    settings = {key: value for key, value in given.items() if value is not None}
+    settings = values.given(
+        cycle_weight=cycle_weight,
+        identity_weight=identity_weight,
+        nce_weight=nce_weight,
+        temporal_weight=temporal_weight,
+        learning_rate=learning_rate,
+        average=average,
+        seed=seed,
+        width=width,
+        discriminator_width=discriminator_width,
+        batch=batch,
+        crop=crop,
+        load_size=load_size,
+    )
     settings |= {"generator": generator, "precision": precision}
     result = Result(name, folder, licence, description, weights.find_features(features))
     recipe = _unpaired(method, settings)
@@ -216,10 +225,18 @@ def pix2pix(
     from vidgan.train.material import read_paired
     from vidgan.train.pix2pix import Pix2PixConfig, train_pix2pix
 
-    given: dict[str, Any] = {"l1_weight": l1_weight, "temporal_weight": temporal_weight, "learning_rate": learning_rate}
-    given |= {"average": average, "seed": seed, "width": width, "discriminator_width": discriminator_width}
-    given |= {"batch": batch, "crop": crop, "load_size": load_size}
-    settings = {key: value for key, value in given.items() if value is not None}
+    settings = values.given(
+        l1_weight=l1_weight,
+        temporal_weight=temporal_weight,
+        learning_rate=learning_rate,
+        average=average,
+        seed=seed,
+        width=width,
+        discriminator_width=discriminator_width,
+        batch=batch,
+        crop=crop,
+        load_size=load_size,
+    )
     settings |= {"generator": generator, "precision": precision, "dropout": dropout, "is_backwards": backwards}
 
     read = partial(read_paired, is_backwards=backwards)

@@ -46,6 +46,13 @@ def need_one_length(**given: object) -> None:
         raise InputError(f"{' and '.join(named)}: give one of them")
 
 
+def minutes_of(checkpoint: Path) -> dict[str, float]:
+    """Return what a card says of how long a run has trained; nothing where its checkpoint couldn't be kept."""
+    from vidgan.train.checkpoint import seconds_of
+
+    return {"minutes": round(seconds_of(checkpoint) / 60, 1)} if checkpoint.exists() else {}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Course:
     """How a run goes."""

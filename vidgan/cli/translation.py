@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from vidgan.cli import values
 from vidgan.cli.names import check_free, check_name
-from vidgan.cli.training import Course, need_one_length, run_course
+from vidgan.cli.training import Course, minutes_of, need_one_length, run_course
 from vidgan.errors import InputError
 
 if TYPE_CHECKING:
@@ -138,14 +138,11 @@ def _publish(
     result: Result,
 ) -> None:
     from vidgan.styles import style_folders
-    from vidgan.train.checkpoint import seconds_of
     from vidgan.train.translation_page import Report, write_report
     from vidgan.train.translation_publish import directions_of, judge, names_of_ways, publish_direction
 
     training = root / name / "training"
-    facts: dict[str, Any] = {"recipe": recipe.name}
-    if (training / "checkpoint.pt").exists():
-        facts["minutes"] = round(seconds_of(training / "checkpoint.pt") / 60, 1)
+    facts = {"recipe": recipe.name, **minutes_of(training / "checkpoint.pt")}
     directions = directions_of(networks, material, names_of_ways(name), are_pairs=recipe.name == "pix2pix")
     directions[0] = replace(directions[0], description=result.description)
     judged = [judge(direction, config.seed, result.features) for direction in directions]

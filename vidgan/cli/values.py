@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from vidgan.errors import InputError
 
@@ -60,6 +61,11 @@ def num_bytes(text: str | None, flag: str) -> int | None:
         raise InputError(f"{flag} {text}: give an amount of memory, such as 2GiB, 1500MB or 2000000000")
     unit = (1024 if match[3] else 1000) ** " kmgt".index(match[2].lower() or " ")
     return int(Fraction(match[1].rstrip(".")) * unit)
+
+
+def given(**options: object) -> dict[str, Any]:
+    """Return the options that were given, those that aren't None; the others keep the library's defaults."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def absolute(paths: Iterable[Path]) -> tuple[Path, ...]:

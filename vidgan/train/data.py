@@ -148,6 +148,11 @@ def to_tensor(image_HWC: NDArray[np.uint8]) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(image_HWC)).permute(2, 0, 1)[None].float() / 255
 
 
+def to_levels(x_NCHW: Tensor) -> Tensor:
+    """Turn pictures in 0..1, cut to that, into contiguous uint8 `(N, H, W, 3)`."""
+    return (x_NCHW * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Window:
     """Where a crop comes from."""

@@ -21,7 +21,7 @@ from vidgan.temporal.metrics import sharpness_ratio
 from vidgan.train.card import figures_of, settings_of, title_of
 from vidgan.train.data import to_tensor
 from vidgan.train.distil import DistilConfig, read_material
-from vidgan.train.domains import Images, with_short_side
+from vidgan.train.domains import Images, middle_square
 from vidgan.train.measures import SPEED_NAME, measure_speed
 from vidgan.train.quality import Image, pair_figures, steadiness
 from vidgan.train.teacher import PictureTeacher
@@ -114,7 +114,7 @@ def compare(student: Style, teacher: Style, pictures: Images) -> dict[str, float
         teacher, `warping_error_teacher` and so on; `sharpness`, the median ratio to the teacher's pictures; and
         `pictures`, how many were compared.
     """
-    squares = [_square(image) for image in pictures[:: -(-len(pictures) // MOST_JUDGED)]]
+    squares = [middle_square(image, JUDGED_SIDE) for image in pictures[:: -(-len(pictures) // MOST_JUDGED)]]
     given = torch.cat([to_tensor(square) for square in squares])
     made, steady = _try(student, squares, given)
     wanted, steady_teacher = _try(teacher, squares, given)
@@ -135,13 +135,6 @@ def _try(style: Style, squares: Sequence[Image], given_NCHW: torch.Tensor) -> tu
         network = PictureTeacher(stylizer)
         made = [stylizer(square) for square in squares]
         return made, steadiness(lambda x_NCHW: network(x_NCHW).pictures, given_NCHW, seed=0)
-
-
-def _square(image_HWC: Image) -> Image:
-    """Return the middle of a picture, scaled so that it just covers a square."""
-    scaled = with_short_side(image_HWC, JUDGED_SIDE)
-    top, left = ((length - JUDGED_SIDE) // 2 for length in scaled.shape[:2])
-    return np.ascontiguousarray(scaled[top : top + JUDGED_SIDE, left : left + JUDGED_SIDE])
 
 
 def _training(network: StyleNet, config: DistilConfig, teacher: Style) -> dict[str, Any]:

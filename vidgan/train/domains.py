@@ -125,6 +125,13 @@ def read_pairs(a: Path, b: Path | None, side: int) -> list[Files]:
     return pairs
 
 
+def middle_square(image_HWC: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Return the middle of a picture of any number of channels, scaled so that it just covers `(side, side)`."""
+    scaled = with_short_side(image_HWC, side)
+    top, left = ((length - side) // 2 for length in scaled.shape[:2])
+    return np.ascontiguousarray(scaled[top : top + side, left : left + side])
+
+
 def _by_name(found: Sequence[Files], source: Path) -> dict[str, Files]:
     names: dict[str, Files] = {}
     for files in found:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vidgan.errors import InputError
-from vidgan.train.domains import Domain, Files, Images, hold_back, images_of, read_domain, read_pairs, with_short_side
+from vidgan.train.domains import Domain, Files, Images, hold_back, images_of, middle_square, read_domain, read_pairs
 from vidgan.train.translation import TranslationConfig
 
 LEARNT, HELD_OUT = "train", ("val", "test")
@@ -147,9 +146,4 @@ def read_paired(config: TranslationConfig, *, is_backwards: bool = False) -> Mat
 def _squares(files: Sequence[Files], side: int) -> Images:
     images = images_of(files)
     chosen = np.linspace(0, len(images) - 1, min(len(images), MOST_JUDGED)).astype(int)
-    return [_middle(with_short_side(images[index], side), side) for index in chosen]
-
-
-def _middle(image_HWC: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    top, left = ((length - side) // 2 for length in image_HWC.shape[:2])
-    return image_HWC[top : top + side, left : left + side]
+    return [middle_square(images[index], side) for index in chosen]

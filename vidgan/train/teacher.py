@@ -23,7 +23,7 @@ from vidgan.runtime.onnx_file import read_picture_network
 from vidgan.runtime.onnx_torch.module import OnnxModule
 from vidgan.styles import Style
 from vidgan.stylizer import Stylizer, fit_size
-from vidgan.train.data import to_tensor
+from vidgan.train.data import to_levels, to_tensor
 
 log = logging.getLogger(__name__)
 
@@ -140,11 +140,6 @@ class PictureTeacher:
 
     def _submit(self, pictures_NHWC: NDArray[np.uint8]) -> list[Future[NDArray[np.uint8]]]:
         return [self._stylizer.submit(picture) for picture in pictures_NHWC]
-
-
-def to_levels(x_NCHW: Tensor) -> Tensor:
-    """Turn pictures in 0..1, cut to that, into contiguous uint8 `(N, H, W, 3)`."""
-    return (x_NCHW * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 
 def find_features(model: onnx.ModelProto, side: int) -> tuple[str, int] | None:

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -17,7 +16,7 @@ from vidgan.networks.generators import StyleNet, count_parameters
 from vidgan.runtime.export import export_onnx
 from vidgan.style_folder import write_style
 from vidgan.train.card import figures_of, settings_of, title_of
-from vidgan.train.data import to_tensor
+from vidgan.train.data import to_levels, to_tensor
 from vidgan.train.domains import Images
 from vidgan.train.material import Material
 from vidgan.train.measures import measure_speed
@@ -126,12 +125,8 @@ def judge(direction: Direction, seed: int, features: Path | None = None) -> Judg
 
 def translate(network: nn.Module, images: Images) -> Images:
     """Return what a network makes of RGB uint8 pictures of fitting sizes."""
-    made = []
     with torch.no_grad():
-        for image in images:
-            levels = (network(to_tensor(image))[0] * 255).round().clamp(0, 255).to(torch.uint8)
-            made.append(np.ascontiguousarray(levels.permute(1, 2, 0).numpy()))
-    return made
+        return [to_levels(network(to_tensor(image)))[0].numpy() for image in images]
 
 
 def publish_direction(
