@@ -168,18 +168,24 @@ def _stride(downsample: Downsample) -> int:
     return 2 if downsample == "stride" else 1
 
 
+def resize_convolution(channels_in: int, channels_out: int, *, has_bias: bool) -> nn.Module:
+    """Return nearest-neighbour resizing to double the size and a convolution, which doesn't tend to checkerboards.
+
+    It is one module, as the transposed convolution in its place is, so that what follows keeps its published name.
+    """
+    return nn.Sequential(
+        nn.Upsample(scale_factor=2, mode="nearest"),
+        nn.ReflectionPad2d(1),
+        nn.Conv2d(channels_in, channels_out, 3, bias=has_bias),
+    )
+
+
 def _make_upsampling(upsample: Upsample, channels: int, *, has_bias: bool) -> list[nn.Module]:
     """Return layers that double the size and halve the channels."""
     if upsample == "transpose":
         return [nn.ConvTranspose2d(channels, channels // 2, 3, stride=2, padding=1, output_padding=1, bias=has_bias)]
     if upsample == "resize":
-        resize = nn.Sequential(
-            nn.Upsample(scale_factor=2, mode="nearest"),
-            nn.ReflectionPad2d(1),
-            nn.Conv2d(channels, channels // 2, 3, bias=has_bias),
-        )
-        # One module, so that what follows keeps its published name.
-        return [resize]
+        return [resize_convolution(channels, channels // 2, has_bias=has_bias)]
     if upsample == "blur":
         return [BlurUp(channels), nn.Conv2d(channels, channels // 2, 3, padding=1, bias=has_bias)]
     raise ValueError(f"upsample is {upsample!r}; use 'transpose', 'resize' or 'blur'")

@@ -7,7 +7,7 @@ from typing import Literal, TypedDict
 import torch
 from torch import Tensor, nn
 
-from vidgan.networks.resnet import Norm, make_norm
+from vidgan.networks.resnet import Norm, make_norm, resize_convolution
 
 _LEAST_DOWNS = 5
 Upsample = Literal["transpose", "resize"]
@@ -126,13 +126,9 @@ class _OutermostBlock(nn.Module):
 
 
 def _make_upsampling(upsample: Upsample, channels_in: int, channels_out: int, *, has_bias: bool) -> nn.Module:
-    """Return what doubles the size, as one module, so that what follows keeps its published name."""
+    """Return what doubles the size, as one module."""
     if upsample == "transpose":
         return nn.ConvTranspose2d(channels_in, channels_out, 4, stride=2, padding=1, bias=has_bias)
     if upsample == "resize":
-        return nn.Sequential(
-            nn.Upsample(scale_factor=2, mode="nearest"),
-            nn.ReflectionPad2d(1),
-            nn.Conv2d(channels_in, channels_out, 3, bias=has_bias),
-        )
+        return resize_convolution(channels_in, channels_out, has_bias=has_bias)
     raise ValueError(f"upsample is {upsample!r}; use 'transpose' or 'resize'")
