@@ -8,7 +8,7 @@ what these commands wrote, each about an hour on two cores or less:
     vidgan train cyclegan FOLDER --name aerial2map --generator resnet6 --width 32 --crop 128 --load-size 286
         --identity-weight 0 --steps 8000 -o STYLES
     vidgan train pix2pix FOLDER --name aerial2map-paired --generator unet128 --width 32 --crop 128 --load-size 286
-        --batch 4 --no-dropout --steps 5000 -o STYLES
+        --batch 4 --no-dropout --steps 7000 -o STYLES
     vidgan train pix2pix FOLDER --name aerial2map-small-alone --generator video --batch 2 --steps 1500 -o STYLES
     vidgan distil STYLES/aerial2map-paired --content FOLDER/trainA --held-out FOLDER/valA --batch 2 --steps 1500
         --name aerial2map-small -o STYLES/aerial2map-small

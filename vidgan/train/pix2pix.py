@@ -40,17 +40,8 @@ class Pix2PixConfig(TranslationConfig):
     """Weight of the absolute difference to the pair's other half."""
     dropout: bool = True
     """Noise within the published generators while they learn."""
-    settled_part: float = 0.25
-    """Last part of the run, as a fraction, in which the generator's batch norms keep their statistics. Before that it
-    sees those of the batch, which differ: large plain areas such as water came out white when it was used."""
     is_backwards: bool = False
     """The pairs were read with A and B in each other's place."""
-
-    def __post_init__(self) -> None:
-        """Refuse what can't be trained."""
-        super().__post_init__()
-        if not 0 <= self.settled_part <= 1:
-            raise ValueError(f"settled_part {self.settled_part}: must lie in 0..1")
 
 
 def train_pix2pix(
@@ -92,8 +83,6 @@ def train_pix2pix(
     with run:
         for step in run.steps():
             seed_step(config.seed, step)
-            if step >= config.steps * (1 - config.settled_part):
-                _settle(generator)
             a, b = crops.batch(step, config.batch, share).to(device).chunk(2, dim=1)
             motion = Motion.of_step(config.seed, step, (config.batch, config.crop), config.noise, share).to(device)
             with config.autocast(device), judging.frozen():
@@ -110,13 +99,6 @@ def train_pix2pix(
                 average.update_parameters(generator)
             run.finish_step(step, losses, is_good=is_good, curves=curves)
     return (finished(average),)
-
-
-def _settle(generator: nn.Module) -> None:
-    """Let batch norms go by what they have seen so far, and take in no more."""
-    for module in generator.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.eval()
 
 
 def _play(

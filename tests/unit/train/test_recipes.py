@@ -187,16 +187,3 @@ def test_a_bad_step_leaves_nothing_behind_in_the_statistics(start, monkeypatch):
     monkeypatch.setattr(Domain, "batch", sometimes_bad)
     (network,) = start("pix2pix", steps=8)
     assert torch.isfinite(numbers([network])).all()
-
-
-@pytest.mark.parametrize(("settled_part", "moments"), [(1.0, [0]), (0.5, [3]), (0.0, [6])])
-def test_batch_norms_settle_for_the_last_part_of_a_run(start, settled_part, moments):
-    """They count the batches that they take in; what is learnt after that is what is run."""
-    (network,) = start("pix2pix", settled_part=settled_part)
-    counts = {int(value) for name, value in network.state_dict().items() if name.endswith("num_batches_tracked")}
-    assert counts == set(moments)
-
-
-def test_a_part_must_be_one(start):
-    with pytest.raises(ValueError, match=r"settled_part 1\.5: must lie in 0\.\.1"):
-        start("pix2pix", settled_part=1.5)
